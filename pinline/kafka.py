@@ -1,0 +1,86 @@
+"""Connection settings for both Kafka clients: kafka-python's names and librdkafka's.
+
+kafka-python serves the sink, the command line and tests; confluent-kafka the gateway, where a millisecond counts.
+"""
+
+from typing import Any
+
+from pinline.errors import SettingsError
+from pinline.settings import Settings, secret
+
+
+def kafka_python_config(settings: Settings) -> dict[str, Any]:
+    """Return the connection arguments of `KafkaConsumer`, `KafkaProducer` and `KafkaAdminClient`."""
+    config: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
+        "security_protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_ssl_ca:
+        config["ssl_cafile"] = str(settings.kafka_ssl_ca)
+    match _sasl(settings):
+        case None:
+            pass
+        case "AWS_MSK_IAM":
+            config |= {
+                "sasl_mechanism": "OAUTHBEARER",
+                "sasl_oauth_token_provider": _token_provider(settings.aws_region),
+            }
+        case mechanism:
+            config |= {
+                "sasl_mechanism": mechanism,
+                "sasl_plain_username": settings.kafka_sasl_username,
+                "sasl_plain_password": secret(settings.kafka_sasl_password, "KAFKA_SASL_PASSWORD"),
+            }
+    return config
+
+
+def librdkafka_config(settings: Settings) -> dict[str, Any]:
+    """Return the connection properties of confluent-kafka's clients."""
+    config: dict[str, Any] = {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "security.protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_ssl_ca:
+        config["ssl.ca.location"] = str(settings.kafka_ssl_ca)
+    match _sasl(settings):
+        case None:
+            pass
+        case "AWS_MSK_IAM":
+            region = settings.aws_region
+            config |= {"sasl.mechanism": "OAUTHBEARER", "oauth_cb": lambda _config: msk_iam_token(region)}
+        case mechanism:
+            config |= {
+                "sasl.mechanism": mechanism,
+                "sasl.username": settings.kafka_sasl_username,
+                "sasl.password": secret(settings.kafka_sasl_password, "KAFKA_SASL_PASSWORD"),
+            }
+    return config
+
+
+def msk_iam_token(region: str) -> tuple[str, float]:
+    """Return an MSK IAM token, signed with the AWS credentials in use, and the second since the epoch when it ends."""
+    from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # only MSK needs it
+
+    token, expiry_ms = MSKAuthTokenProvider.generate_auth_token(region)
+    return token, expiry_ms / 1000
+
+
+def _sasl(settings: Settings) -> str | None:
+    if not settings.kafka_security_protocol.startswith("SASL"):
+        return None
+    if settings.kafka_sasl_mechanism is None:
+        raise SettingsError(
+            f"KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol} and KAFKA_SASL_MECHANISM is not set. "
+            "Valid: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, AWS_MSK_IAM."
+        )
+    return settings.kafka_sasl_mechanism
+
+
+def _token_provider(region: str) -> Any:
+    from kafka.sasl.oauth import AbstractTokenProvider
+
+    class MskTokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # kafka-python has no types
+        def token(self) -> str:
+            return msk_iam_token(region)[0]
+
+    return MskTokenProvider()

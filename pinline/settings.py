@@ -1,0 +1,156 @@
+"""The settings of every part, read once from the environment and `.env` (the environment wins).
+
+Names are those that each ecosystem already uses. Local and AWS differ in these values only: an endpoint that is unset
+means the real service. A wrong value is an error that names the key, the value and what is valid.
+"""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pinline.errors import SettingsError
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout. Paths in settings are relative to it."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """All settings; `load()` makes one. Immutable, and passed on to whoever needs it."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    user_id: Annotated[str, Field(pattern=r"^[a-z0-9]{3,32}$")] = "pinline"
+    log_format: Literal["json", "console"] = "json"
+
+    aws_region: str = "us-east-1"
+    aws_endpoint_url_s3: str | None = None
+    aws_endpoint_url_kinesis: str | None = None
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
+    s3_bucket: str = ""
+
+    rds_host: str = "127.0.0.1"
+    rds_port: Port = 3306
+    rds_database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")] = "pinterest_data"
+    rds_user: str = "emulator"
+    rds_password: SecretStr | None = None
+    rds_admin_user: str | None = None
+    rds_admin_password: SecretStr | None = None
+    rds_ssl_ca: Path | None = None
+
+    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "AWS_MSK_IAM"] | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_ca: Path | None = None
+    kafka_partitions: Annotated[int, Field(ge=1, le=1000)] = 1
+    kafka_replication_factor: Annotated[int, Field(ge=-1, le=10)] = -1
+    """-1 lets the broker choose."""
+
+    api_invoke_url: str = "http://127.0.0.1:8000/dev"
+    rest_proxy_port: Port = 8082
+
+    sink_config: Path = Path("services/sink/s3-sink.properties")
+    sink_metrics_port: Port = 8003
+
+    spark_remote: str | None = None
+    spark_ui_port: Port = 4040
+    spark_driver_memory: Annotated[str, Field(pattern=r"^\d+[mg]$")] = "1g"
+    quality_max_quarantined: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """A share of a run's rows; 1.0 never fails."""
+
+    pinline_local: Path = Path(".local")
+    """Downloads of the embedded stack: jars, a JRE, MariaDB."""
+    pinline_data: Path = Path(".local/data")
+    """What the embedded stack and the emulator store, and their logs."""
+
+    @field_validator("aws_endpoint_url_s3", "aws_endpoint_url_kinesis", "api_invoke_url")
+    @classmethod
+    def _is_http_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("expected an address such as http://127.0.0.1:4566")
+        return value.rstrip("/")
+
+    @field_validator("spark_remote")
+    @classmethod
+    def _is_connect_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("sc://"):
+            raise ValueError("expected an address such as sc://127.0.0.1:15002")
+        return value
+
+    @field_validator("sink_config", "pinline_local", "pinline_data", "rds_ssl_ca", "kafka_ssl_ca")
+    @classmethod
+    def _from_the_checkout(cls, value: Path | None) -> Path | None:
+        return value and ROOT / value.expanduser()
+
+    @cached_property
+    def bucket(self) -> str:
+        """`S3_BUCKET`, by default `user-<USER_ID>-bucket`."""
+        return self.s3_bucket or f"user-{self.user_id}-bucket"
+
+    @property
+    def emulator_dir(self) -> Path:
+        """Where the emulator keeps its position, its spool and its ledger."""
+        return self.pinline_data / "emulator"
+
+    @property
+    def jars_dir(self) -> Path:
+        """Java parts, one folder a configuration of ivy.xml: `kafka`, `spark`, `mysql`."""
+        return self.pinline_local / "jars"
+
+
+def address(url: str) -> tuple[str, int]:
+    """Return host and port of an http(s) or sc URL.
+
+    >>> address("http://127.0.0.1:4566")
+    ('127.0.0.1', 4566)
+    """
+    parts = urlsplit(url)
+    default = {"http": 80, "https": 443, "sc": 15002}.get(parts.scheme, 0)
+    return parts.hostname or "", parts.port or default
+
+
+def env_file() -> Path:
+    """Return the path of the `.env` in use: `PINLINE_ENV_FILE`, by default `.env` in the checkout."""
+    return ROOT / os.environ.get("PINLINE_ENV_FILE", ".env")
+
+
+def load(file: Path | None = None, **overrides: Any) -> Settings:
+    """Read the settings.
+
+    `file` is the `.env` to read, by default `env_file()`; `overrides` win over everything (field names, lower case).
+    Raises SettingsError that names every wrong key, its value and what is valid.
+    """
+    path = file or env_file()
+    try:
+        return Settings(_env_file=path, **overrides)  # type: ignore[call-arg]  # pydantic-settings' own argument
+    except ValidationError as error:
+        raise SettingsError("\n".join([f"settings are wrong ({path} and the environment):", *_lines(error)])) from None
+
+
+def _lines(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors():
+        key = "_".join(str(part) for part in problem["loc"]).upper()
+        value = "***" if "PASSWORD" in key or "SECRET" in key else repr(problem["input"])
+        lines.append(f"  {key} has the value {value}: {problem['msg'].removeprefix('Value error, ')}")
+    return lines
+
+
+def secret(value: SecretStr | None, key: str) -> str:
+    """Return a secret's text, or say which setting is missing."""
+    if value is None:
+        raise SettingsError(f"{key} is not set. `make up` writes one into .env for the local stack; for AWS set yours.")
+    return value.get_secret_value()
