@@ -1,9 +1,9 @@
 """The ledger of acknowledgements: what the API said that it had accepted. Accounting's left side.
 
-An append-only text file, one line an acknowledged record: `<event> <key> <destination> <partition> <position>`,
-parted by tabs. Destination is `kafka` or `kinesis`; position is an offset or a sequence number. A line is written after the
-acknowledgement, so a record may be acknowledged and not be in the ledger (killed in between), never the other way.
-A torn last line, left by a kill, is no entry.
+An append-only text file, one line an acknowledged record, parted by tabs:
+`<event> <key> <destination> <partition> <position>`. Destination is `kafka` or `kinesis`; position is an offset or a
+sequence number. A line is written after the acknowledgement, so a record may be acknowledged and not be in the ledger
+(killed in between), never the other way. A torn last line, left by a kill, is no entry.
 """
 
 from collections.abc import Iterable, Iterator

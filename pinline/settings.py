@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     kafka_partitions: Annotated[int, Field(ge=1, le=1000)] = 1
     kafka_replication_factor: Annotated[int, Field(ge=-1, le=10)] = -1
     """-1 lets the broker choose."""
+    kafka_controller_port: Port = 9093
+    """The embedded broker's own; nothing else connects to it."""
 
     api_invoke_url: str = "http://127.0.0.1:8000/dev"
     rest_proxy_port: Port = 8082

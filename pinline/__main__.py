@@ -1,0 +1,5 @@
+"""`python -m pinline` is `pinline`."""
+
+from pinline.cli import main
+
+main()

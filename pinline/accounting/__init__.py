@@ -1,0 +1,12 @@
+"""Accounting: does every event that was accepted stand where it has to, and nothing twice?
+
+Sets, not sums by subtraction. For each event type:
+
+- every distinct key that the ledger holds is in silver or in quarantine;
+- every offset that Kafka holds is in exactly one of: an object, the dead-letter topic, the ignored nulls;
+- every line of every object is a silver row, a quarantine row, or a duplicate whose key is in silver;
+- every silver row's object and line are in S3.
+
+Kafka may hold more than the ledger (resent, or posted by others): shown, no fault. What is missing is named.
+`facts` collects, `balance` compares, `report` shows.
+"""

@@ -1,0 +1,84 @@
+"""Collect what each hop holds: the ledger, Kafka, the dead letters, S3 and the lake."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from pinline import kafka_log, ledger, object_store
+from pinline.accounting.balance import NO_KEY, Acknowledged, Ints, ObjectLines, Partition
+from pinline.deadletters import Origin
+from pinline.events import EventType, dead_letter_topic
+from pinline.settings import Settings
+
+if TYPE_CHECKING:
+    from kafka import KafkaConsumer
+    from mypy_boto3_s3 import S3Client
+
+_LARGEST = np.iinfo(np.int64).max
+
+Tell = Callable[[str], None]
+"""Told what is being read, for a display."""
+
+
+def acknowledged(settings: Settings) -> dict[str, Acknowledged]:
+    """Read the ledger: for each event name the distinct keys, and the number of distinct Kafka records."""
+    keys: dict[str, set[str]] = {}
+    places: dict[str, set[tuple[str, str]]] = {}
+    for entry in ledger.read(settings.emulator_dir / ledger.FILE_NAME):
+        if entry.destination == "kafka":
+            keys.setdefault(entry.event, set()).add(entry.key)
+            places.setdefault(entry.event, set()).add((entry.partition, entry.position))
+    return {event: Acknowledged(frozenset(found), len(places[event])) for event, found in keys.items()}
+
+
+def dead_letters(consumer: "KafkaConsumer", settings: Settings) -> dict[tuple[str, int], set[int]]:
+    """Read the dead-letter topic: the distinct offsets, by source topic and partition."""
+    topic = dead_letter_topic(settings.user_id)
+    found: dict[tuple[str, int], set[int]] = {}
+    if topic in consumer.topics():
+        for partition, span in kafka_log.ranges(consumer, topic).items():
+            for record in kafka_log.scan(consumer, topic, partition, span):
+                if origin := Origin.from_headers(record.headers):
+                    found.setdefault((origin.topic, origin.partition), set()).add(origin.offset)
+    return found
+
+
+def kafka_partitions(
+    consumer: "KafkaConsumer", topic: str, dead: dict[tuple[str, int], set[int]], tell: Tell
+) -> dict[int, Partition]:
+    """Read every offset of `topic`, and which of them are nulls."""
+    partitions = {}
+    for number, span in kafka_log.ranges(consumer, topic).items():
+        tell(f"Kafka {topic} partition {number}")
+        offsets, nulls = [], []
+        for record in kafka_log.scan(consumer, topic, number, span):
+            offsets.append(record.offset)
+            if record.value is None:
+                nulls.append(record.offset)
+        partitions[number] = Partition(_ints(offsets), _ints(nulls), _ints(sorted(dead.get((topic, number), ()))))
+    return partitions
+
+
+def object_lines(s3: "S3Client", settings: Settings, event: EventType, tell: Tell) -> Iterator[ObjectLines]:
+    """Yield each object of the event's topic with the key on every line."""
+    topic = event.topic(settings.user_id)
+    tell(f"S3 {topic}")
+    for item in object_store.topic_objects(s3, settings, topic):
+        keys = _ints([line_key(event, line) for line in object_store.lines(s3, settings, item.key)])
+        yield ObjectLines(item.key, item.partition, item.range, keys)
+
+
+def line_key(event: EventType, line: bytes) -> int:
+    """Return the event key on a line of JSON, `NO_KEY` if there is none."""
+    try:
+        value: Any = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return NO_KEY
+    key = value.get(event.key_column) if isinstance(value, dict) else None
+    return key if type(key) is int and NO_KEY < key <= _LARGEST else NO_KEY
+
+
+def _ints(values: list[int]) -> Ints:
+    return np.array(values, dtype=np.int64)

@@ -1,0 +1,33 @@
+"""`pinline demo`: the whole batch path, one command after the other, as a user would type them."""
+
+import subprocess
+import sys
+
+from rich.rule import Rule
+
+from pinline.cli.console import out
+from pinline.errors import PinlineError
+from pinline.settings import ROOT, Settings
+
+
+def run(settings: Settings, events: int) -> None:
+    """Run the steps, each a command of its own; stop at the first that fails, naming it."""
+    python = sys.executable
+    steps = [
+        ("starting the services", [python, "-m", "pinline", "up"]),
+        (
+            f"posting {events:,} events to {settings.api_invoke_url}",
+            [python, "emulator/user_posting_emulation.py", "--count", str(events)],
+        ),
+        ("waiting until Kafka's records are in S3", [python, "-m", "pinline", "wait"]),
+        ("running the batch: S3 to silver to gold", [python, "-m", "lakehouse.batch"]),
+        ("the answers", [python, "-m", "lakehouse.results"]),
+        ("the accounting", [python, "-m", "pinline", "accounting"]),
+        ("where to look", [python, "-m", "pinline", "status"]),
+    ]
+    for title, command in steps:
+        out.print(Rule(f"[bold]{title}[/]", align="left"))
+        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        if code:
+            shown = " ".join(command[1:])
+            raise PinlineError(f"{title}: `{shown}` ended with exit code {code}. The stack is up; see: make status")

@@ -1,0 +1,74 @@
+"""Wait until all that Kafka holds is in S3."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pinline import aws, kafka_log, object_store
+from pinline.accounting.facts import dead_letters
+from pinline.errors import DeadlineError
+from pinline.events import topics
+from pinline.objects import parse_key, partition_prefix
+from pinline.settings import Settings
+
+if TYPE_CHECKING:
+    from kafka import KafkaConsumer
+    from mypy_boto3_s3 import S3Client
+
+_POLL_S = 0.25
+
+
+def wait_for_s3(settings: Settings, timeout: float, tell: Callable[[str], None]) -> int:
+    """Return the number of records waited for, once every offset of the topics is in an object, dead or null.
+
+    What counts is what Kafka holds when it is looked at: records posted meanwhile are waited for too.
+    `timeout` in seconds; `tell` is given a line of progress. Raises DeadlineError that names what is still missing.
+    """
+    deadline = time.monotonic() + timeout
+    s3 = aws.s3_client(settings)
+    first: int | None = None
+    last_keys: dict[str, str] = {}
+    with kafka_log.connect(settings) as consumer:
+        while True:
+            missing = {}
+            for topic in topics(settings.user_id):
+                for partition, held in kafka_log.ranges(consumer, topic).items():
+                    if span := _not_in_s3(s3, settings, topic, partition, held, last_keys):
+                        missing[topic, partition] = span
+            left = sum(map(len, missing.values()))
+            first = left if first is None else first
+            if not left or not _records(consumer, settings, missing):
+                return first
+            tell(f"{left:,} offsets to go")
+            if time.monotonic() > deadline:
+                named = ", ".join(f"{t}[{p}] {span.start}-{span.stop - 1}" for (t, p), span in missing.items())
+                raise DeadlineError(
+                    f"after {timeout:g} s, {left:,} offsets of Kafka are not in S3: {named}. "
+                    "Is the sink well? Try: make status, make logs SERVICE=sink"
+                )
+            time.sleep(_POLL_S)
+
+
+def _not_in_s3(
+    s3: "S3Client", settings: Settings, topic: str, partition: int, span: range, last_keys: dict[str, str]
+) -> range:
+    """Return the offsets of `span` after the end of the partition's last object; `last_keys` spares listing it all."""
+    prefix = partition_prefix(topic, partition)
+    for key, _ in object_store.list_keys(s3, settings, prefix, start_after=last_keys.get(prefix, "")):
+        if parse_key(key):
+            last_keys[prefix] = key
+    covered = object_store.head(s3, settings, last_keys[prefix]).range if prefix in last_keys else None
+    return range(max(span.start, covered.last_offset + 1 if covered else 0), span.stop)
+
+
+def _records(consumer: "KafkaConsumer", settings: Settings, missing: dict[tuple[str, int], range]) -> bool:
+    """Tell whether a record that S3 has to hold is among the offsets: nulls and dead letters are in no object."""
+    dead: dict[tuple[str, int], set[int]] | None = None
+    for (topic, partition), span in missing.items():
+        for record in kafka_log.scan(consumer, topic, partition, span):
+            if record.value is None:
+                continue
+            dead = dead_letters(consumer, settings) if dead is None else dead
+            if record.offset not in dead.get((topic, partition), ()):
+                return True
+    return False
