@@ -60,6 +60,9 @@ class Settings(BaseSettings):
 
     api_invoke_url: str = "http://127.0.0.1:8000/dev"
     rest_proxy_port: Port = 8082
+    gateway_linger_ms: Annotated[float, Field(ge=0, le=1000)] = 0
+    """How long the gateway's producer waits for more records: throughput of batches against one client's latency."""
+    gateway_access_log: bool = False
 
     sink_config: Path = Path("services/sink/s3-sink.properties")
     sink_metrics_port: Port = 8003
