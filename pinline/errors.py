@@ -5,6 +5,8 @@ PinlineError              the text says what was being done, what was found and 
 ├── UnreachableError      a system doesn't answer where its setting points
 ├── DataError             input that is refused as a whole (a CSV file, a configuration), nothing of it was taken
 ├── StateError            what is stored contradicts what is asked for (another seed, a recreated topic)
+├── RefusedError          a system answers, and refuses what no second try can help
+├── UnsentError           data was kept on disk because nobody would take it
 └── DeadlineError         a wait ended before its condition held
 """
 
@@ -41,3 +43,13 @@ class StateError(PinlineError):
 
 class DeadlineError(PinlineError):
     """A wait ended before its condition held."""
+
+
+class RefusedError(PinlineError):
+    """A system answers, and refuses for a reason that a second try can't help."""
+
+
+class UnsentError(PinlineError):
+    """Data was kept on disk because nobody would take it."""
+
+    exit_code = 3

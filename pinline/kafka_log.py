@@ -69,7 +69,10 @@ def ranges(consumer: KafkaConsumer, topic: str) -> dict[int, range]:
 
 
 def scan(consumer: KafkaConsumer, topic: str, partition: int, offsets: range) -> Iterator[Any]:
-    """Yield the records of one partition whose offsets lie in `offsets`, in order (kafka-python's ConsumerRecord)."""
+    """Yield the records of one partition whose offsets lie in `offsets`, in order (kafka-python's ConsumerRecord).
+
+    One scan at a time: the consumer is assigned to this partition alone.
+    """
     if not offsets:
         return
     tp = TopicPartition(topic, partition)

@@ -63,12 +63,9 @@ def _not_in_s3(
 
 def _records(consumer: "KafkaConsumer", settings: Settings, missing: dict[tuple[str, int], range]) -> bool:
     """Tell whether a record that S3 has to hold is among the offsets: nulls and dead letters are in no object."""
-    dead: dict[tuple[str, int], set[int]] | None = None
-    for (topic, partition), span in missing.items():
-        for record in kafka_log.scan(consumer, topic, partition, span):
-            if record.value is None:
-                continue
-            dead = dead_letters(consumer, settings) if dead is None else dead
-            if record.offset not in dead.get((topic, partition), ()):
-                return True
-    return False
+    dead = dead_letters(consumer, settings)
+    return any(
+        record.value is not None and record.offset not in dead.get(place, ())
+        for place, span in missing.items()
+        for record in kafka_log.scan(consumer, *place, span)
+    )
