@@ -154,6 +154,16 @@ def _lines(error: ValidationError) -> list[str]:
     return lines
 
 
+def environment(settings: Settings) -> dict[str, str]:
+    """Return what `${env:NAME}` in a configuration may stand for: the environment, and settings without secrets."""
+    shown = {
+        name.upper(): str(value)
+        for name, value in settings.model_dump().items()
+        if value is not None and not isinstance(value, SecretStr)
+    }
+    return {**os.environ, **shown, "S3_BUCKET": settings.bucket}
+
+
 def secret(value: SecretStr | None, key: str) -> str:
     """Return a secret's text, or say which setting is missing."""
     if value is None:
