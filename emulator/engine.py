@@ -93,7 +93,7 @@ class Emulation:
             maxsize=max(2, 2 * _PREFETCHED // pace.batch_size)
         )
         self._turn = asyncio.Lock()
-        self._next_at = 0.0
+        self._next_at: float | None = None
         self._acknowledged: list[Acknowledgement] = []
         self._committed: asyncio.Future[None] | None = None
         self._failure: Exception | None = None
@@ -220,8 +220,8 @@ class Emulation:
             seconds = float(sum(event.draw.pause for event in batch))
         elif self._pace.rate:
             now = time.monotonic()
-            # after a hold-up it catches up on one second at most
-            self._next_at = max(self._next_at, now - 1.0)
+            # the first goes now; after a hold-up it catches up on one second at most
+            self._next_at = now if self._next_at is None else max(self._next_at, now - 1.0)
             seconds = self._next_at - now
             self._next_at += len(batch) / self._pace.rate
         if seconds > 0:

@@ -101,7 +101,7 @@ class Target(Protocol):
 
 
 class KafkaRest:
-    """Kafka REST v2 behind `{API_INVOKE_URL}`; the event key is the record key. Acknowledged: the answer has an offset."""
+    """Kafka REST v2 behind `{API_INVOKE_URL}`. The record key is the event key; acknowledged: it has an offset."""
 
     destination: Destination = "kafka"
     setting = "API_INVOKE_URL"
