@@ -1,0 +1,96 @@
+"""Whether a service does its work: each check asks what a client would ask. It returns, or raises what went wrong."""
+
+import logging
+import socket
+from collections.abc import Callable
+from urllib.request import urlopen
+
+import grpc
+import pymysql
+from kafka.admin import KafkaAdminClient
+
+from pinline.errors import SettingsError
+from pinline.kafka import kafka_python_config
+from pinline.settings import Settings, address, secret
+
+Check = Callable[[Settings], None]
+_SECONDS = 3.0
+
+
+def mysql(settings: Settings) -> None:
+    """RDS_USER logs in and a query answers."""
+    connection = pymysql.connect(
+        host=settings.rds_host,
+        port=settings.rds_port,
+        user=settings.rds_user,
+        password=secret(settings.rds_password, "RDS_PASSWORD"),
+        database=settings.rds_database,
+        ssl={"ca": str(settings.rds_ssl_ca)} if settings.rds_ssl_ca else None,
+        connect_timeout=int(_SECONDS),
+        read_timeout=_SECONDS,
+    )
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def kafka(settings: Settings) -> None:
+    """A metadata request answers and names a controller."""
+    for server in settings.kafka_bootstrap_servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        socket.create_connection((host, int(port)), timeout=_SECONDS).close()
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    admin = KafkaAdminClient(
+        **kafka_python_config(settings),
+        request_timeout_ms=int(_SECONDS * 1000),
+        bootstrap_timeout_ms=int(_SECONDS * 1000),
+    )
+    try:
+        if not admin.describe_cluster().get("brokers"):
+            raise ConnectionError("it names no broker yet")
+    finally:
+        admin.close()
+
+
+def s3(settings: Settings) -> None:
+    """MiniStack's health route answers."""
+    _get(f"{settings.aws_endpoint_url_s3}/_ministack/health")
+
+
+def gateway(settings: Settings) -> None:
+    """Both of the gateway's ports say that it is ready."""
+    host, port = address(settings.api_invoke_url)
+    _get(f"http://{host}:{port}/readyz")
+    _get(f"http://{host}:{settings.rest_proxy_port}/readyz")
+
+
+def sink(settings: Settings) -> None:
+    """The sink says that it is ready."""
+    _get(f"http://127.0.0.1:{settings.sink_metrics_port}/readyz")
+
+
+def spark(settings: Settings) -> None:
+    """The Spark Connect port speaks gRPC."""
+    if settings.spark_remote is None:
+        raise SettingsError("SPARK_REMOTE is not set")
+    host, port = address(settings.spark_remote)
+    with grpc.insecure_channel(f"{host}:{port}") as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=_SECONDS)
+        except grpc.FutureTimeoutError:
+            raise ConnectionError(f"no gRPC answer from {host}:{port}") from None
+
+
+def problem(check: Check, settings: Settings) -> str | None:
+    """Return why the service is not ready, as one line, or None if it is."""
+    try:
+        check(settings)
+    except Exception as error:  # whatever a client raises is the answer
+        return " ".join(str(error).split()) or type(error).__name__
+    return None
+
+
+def _get(url: str) -> bytes:
+    """Return the body of a 200 answer."""
+    with urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310  # the address of a setting
+        body: bytes = answer.read()
+    return body

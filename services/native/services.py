@@ -1,0 +1,92 @@
+"""The services of the embedded stack: how each starts, what it needs, how it shows that it works, where it listens."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from native import kafka, mysql, own, ready, s3
+from native.launch import Launch
+from native.ready import Check
+from pinline.errors import SettingsError
+from pinline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service. Functions take the settings."""
+
+    name: str
+    launch: Callable[[Settings], Launch]
+    check: Check
+    ports: Callable[[Settings], dict[str, tuple[str, int]]]
+    """The addresses it listens on, each by the setting that moves it. The first is the one to show."""
+    needs: frozenset[str] = frozenset()
+    """Services that have to be ready before it starts, and that stop after it."""
+    prepare: Callable[[Settings], None] = lambda _settings: None
+    """What is done once, before the first start."""
+    stop_seconds: int = 30
+    after_init: bool = False
+    """Whether the bucket and the topics have to be there."""
+
+
+SERVICES: dict[str, Service] = {
+    service.name: service
+    for service in (
+        Service("s3", s3.launch, ready.s3, lambda settings: {"AWS_ENDPOINT_URL_S3": s3.address(settings)}),
+        Service(
+            "kafka",
+            kafka.launch,
+            ready.kafka,
+            lambda settings: {
+                "KAFKA_BOOTSTRAP_SERVERS": kafka.address(settings),
+                "KAFKA_CONTROLLER_PORT": ("127.0.0.1", settings.kafka_controller_port),
+            },
+            prepare=kafka.prepare,
+        ),
+        Service(
+            "mysql",
+            mysql.launch,
+            ready.mysql,
+            lambda settings: {"RDS_PORT": (settings.rds_host, settings.rds_port)},
+            prepare=mysql.prepare,
+        ),
+        Service(
+            "spark",
+            own.spark,
+            ready.spark,
+            lambda settings: {
+                "SPARK_REMOTE": own.spark_address(settings),
+                "SPARK_UI_PORT": ("127.0.0.1", settings.spark_ui_port),
+            },
+            needs=frozenset({"s3"}),
+        ),
+        Service(
+            "gateway",
+            own.gateway,
+            ready.gateway,
+            lambda settings: {
+                "API_INVOKE_URL": own.gateway_address(settings),
+                "REST_PROXY_PORT": (own.gateway_address(settings)[0], settings.rest_proxy_port),
+            },
+            needs=frozenset({"kafka"}),
+            after_init=True,
+        ),
+        Service(
+            "sink",
+            own.sink,
+            ready.sink,
+            lambda settings: {"SINK_METRICS_PORT": ("127.0.0.1", settings.sink_metrics_port)},
+            needs=frozenset({"kafka", "s3"}),
+            after_init=True,
+            stop_seconds=60,
+        ),
+    )
+}
+"""In the order in which they are shown."""
+
+
+def choose(names: Iterable[str]) -> dict[str, Service]:
+    """Return the named services, all if none is named. Raises SettingsError on an unknown name."""
+    wanted = list(names)
+    if unknown := sorted(set(wanted) - SERVICES.keys()):
+        raise SettingsError(f"unknown service {', '.join(unknown)}. Valid: {', '.join(SERVICES)}")
+    return {name: service for name, service in SERVICES.items() if not wanted or name in wanted}
