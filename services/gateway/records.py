@@ -3,7 +3,7 @@
 json: key and value are stored as compact JSON text (a key "k" as its three bytes with quotes, as the real proxy does);
 JSON null, or absent, is Kafka's null. binary: key and value are base64. Integers keep all their digits; fractions are
 IEEE doubles, as in the real proxy; of an object's repeated names the last counts. What can't be stored as it was sent
-(NaN, a lone surrogate, nesting deeper than 254) is refused, so that nothing is stored that was not sent.
+(NaN, a lone surrogate, nesting too deep) is refused, so that nothing is stored that was not sent.
 """
 
 import binascii
