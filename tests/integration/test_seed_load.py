@@ -140,17 +140,6 @@ def test_the_reading_user_cannot_write(settings: Settings) -> None:
     engine.dispose()
 
 
-def test_reader_without_rights_is_granted_them(settings: Settings) -> None:
-    engine = admin_engine(settings)
-    with engine.begin() as connection:
-        connection.execute(text("DROP USER IF EXISTS second_reader@'%'"))
-        connection.execute(text("CREATE USER second_reader@'%' IDENTIFIED BY 'second'"))
-    engine.dispose()
-    other = Settings.model_validate({**settings.model_dump(), "rds_user": "second_reader", "rds_password": "second"})
-    load(other, Generated(EVENTS_HERE, 1))
-    assert len(stored(other, "geo")) == EVENTS_HERE
-
-
 def test_reader_that_does_not_exist_is_only_a_warning(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     other = settings.model_copy(update={"rds_user": "nobody_here"})
     with caplog.at_level(logging.WARNING):
@@ -186,7 +175,7 @@ def write_files(folder: Path, rows: dict[str, list[tuple[Any, ...]]]) -> None:
 
 
 def test_own_files_come_back_as_they_were_written(settings: Settings, tmp_path: Path) -> None:
-    rows = {event.name: generated(event.name) for event in EVENTS}
+    rows: dict[str, list[tuple[Any, ...]]] = {event.name: generated(event.name) for event in EVENTS}
     awkward = "a\ttab, a\nnew line, a \\N, a \"quote\", a 'quote' and 100 % 🎄"
     rows["pin"][3] = (3, None, awkward, "\\N", None, "12", "\\", "image", None, None, None, "art")
     rows["pin"][4] = (-(2**63), *rows["pin"][4][1:])
@@ -202,7 +191,7 @@ def test_own_files_come_back_as_they_were_written(settings: Settings, tmp_path: 
 
 def test_broken_files_load_nothing(settings: Settings, tmp_path: Path) -> None:
     load(settings, Generated(EVENTS_HERE, 1))
-    rows = {event.name: generated(event.name, seed=2) for event in EVENTS}
+    rows: dict[str, list[tuple[Any, ...]]] = {event.name: generated(event.name, seed=2) for event in EVENTS}
     rows["user"][-1] = (*rows["user"][-1][:3], "young", rows["user"][-1][4])
     write_files(tmp_path / "own", rows)
     with pytest.raises(DataError, match=r"user_data\.csv:601: age: 'young' is not a 64-bit integer"):
@@ -212,7 +201,7 @@ def test_broken_files_load_nothing(settings: Settings, tmp_path: Path) -> None:
 
 def test_files_that_change_while_they_are_loaded_are_refused(settings: Settings, tmp_path: Path) -> None:
     load(settings, Generated(EVENTS_HERE, 1))
-    rows = {event.name: generated(event.name, seed=2) for event in EVENTS}
+    rows: dict[str, list[tuple[Any, ...]]] = {event.name: generated(event.name, seed=2) for event in EVENTS}
     write_files(tmp_path / "own", rows)
     files = csv_files.read(tmp_path / "own")
     write_files(tmp_path / "own", {name: found[:-1] for name, found in rows.items()})
