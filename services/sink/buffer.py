@@ -94,14 +94,14 @@ class Buffer:
             self.consumed_from = record.offset
         self.last_offset = record.offset
 
-    def cut(self, key: str | None, topic_id: str, reason: Reason, *, compress: bool) -> Batch:
-        """Return what is held as a batch; `key` is the object's, None if there is no line."""
+    def cut(self, key: str | None, topic_id: str, reason: Reason, mark: Mapping[str, str], *, compress: bool) -> Batch:
+        """Return what is held as a batch; `key` is the object's (None: no line), `mark` joins its metadata."""
         body = b"\n".join(self.lines) + b"\n" if self.lines else b""
         covers = ObjectRange(topic_id, self.first_record, self.last_offset, len(self.lines))
         return Batch(
             key,
             gzip.compress(body, compresslevel=6, mtime=0) if compress and body else body,
-            covers.to_metadata() | {CONSUMED_FROM: str(self.consumed_from)},
+            covers.to_metadata() | {CONSUMED_FROM: str(self.consumed_from), **mark},
             tuple(self.dead_letters),
             reason,
             self.consumed_from,

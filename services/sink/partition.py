@@ -25,7 +25,7 @@ from sink import formats, rotation
 from sink.actions import Action, Answer, Check, DeadLetterError, Failure, Locate, Located, LogError, Put, Resolve, Send
 from sink.buffer import Batch, Buffer, Record
 from sink.rotation import Limits, Reason
-from sink.store import StoreError
+from sink.store import REFILLED_TO, StoreError
 
 CHECK_EVERY_S = 5.0
 _BACKOFF_S = 0.1
@@ -94,7 +94,7 @@ class PartitionWriter:
         self._failures = 0
         self._next_offset = -1
         self._ceiling: int | None = None
-        self._refilled = False
+        self._filled_in_vain: int | None = None
         self._previous: str | None = None
         self._anchor: str | None = None
         self._checked_at = 0.0
@@ -292,7 +292,8 @@ class PartitionWriter:
             key = objects.object_key(
                 self.topic, self.partition, buffer.first_record, topics_dir=rules.topics_dir, suffix=suffix
             )
-        self._batch = buffer.cut(key, self.topic_id, reason, compress=rules.compress)
+        mark = {} if self._ceiling is None else {REFILLED_TO: str(self._ceiling)}
+        self._batch = buffer.cut(key, self.topic_id, reason, mark, compress=rules.compress)
         self._letters_sent = False
         self._conflict = False
         self._buffer = Buffer()
@@ -329,14 +330,17 @@ class PartitionWriter:
             return
         if (end := self._end_of(last.key, last.range)) is None:
             return
-        if last.covered_from > found.log_start and not self._refilled:
-            self._start(found.log_start, None, last.covered_from, now)
+        hole = last.hole
+        if last.covered_from > found.log_start:
+            hole = (found.log_start, last.covered_from)
+        if hole and hole[1] != self._filled_in_vain:
+            self._start(hole[0], None, hole[1], now)
             return
         self._start(end + 1, last.key, None, now)
 
     def _start(self, position: int, previous: str | None, ceiling: int | None, now: float) -> None:
         self._located = True
-        self._refilled = False
+        self._filled_in_vain = None
         self._seek = self._next_offset = self.done_offset = position
         self._previous = self._anchor = previous
         self._ceiling = ceiling
@@ -380,8 +384,10 @@ class PartitionWriter:
 
     def _restart_location(self) -> bool:
         """The hole before the ceiling is filled: find the end of what follows it."""
+        if self._previous is None:
+            self._filled_in_vain = self._ceiling  # it held no record, and will look like a hole again
         self._drop()
-        self._located, self._refilled = False, True
+        self._located = False
         return True
 
     def _drop(self) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CONSUMED_FROM = "consumed-from"
 """Metadata beside ObjectRange's: the first offset consumed, where dead letters and nulls lead an object."""
+REFILLED_TO = "refilled-to"
+"""Metadata of an object that fills a hole: the first offset after the hole."""
 _AFTER_SUFFIX = "~"  # sorts after `.json` and `.json.gz`
 _LARGEST = 10**10 - 1  # the largest offset whose name sorts as its number
 
@@ -133,15 +135,15 @@ def probe(store: ObjectStore) -> None:
 
 @dataclass(frozen=True)
 class LastObject:
-    """A partition's last object, and the first one: what lies before it is not in S3."""
+    """A partition's last object, and where the partition's objects begin."""
 
     key: str
-    metadata: Mapping[str, str]
     range: ObjectRange | None
     """None if the metadata isn't the sink's."""
-    first_key: str
     covered_from: int
     """The first offset that the partition's first object covers."""
+    hole: tuple[int, int] | None
+    """A refill that was broken off: the first offset that lacks, and the first after it that is there."""
 
 
 def last_object(store: ObjectStore, topics_dir: str, topic: str, partition: int) -> LastObject | None:
@@ -154,28 +156,38 @@ def last_object(store: ObjectStore, topics_dir: str, topic: str, partition: int)
     keys = [key for key in keys if objects.parse_key(key)]
     if not keys:
         return None
-    first, last = keys[0], keys[-1]
-    low, high = _offset(last), _LARGEST
-    while more and low < high:
+    last = _search(store, prefix, keys[-1], _LARGEST) if more else keys[-1]
+    first = _metadata(store, keys[0])
+    hole = None
+    if REFILLED_TO in first and (ceiling := int(first[REFILLED_TO])) > _offset(keys[0]):
+        before = ObjectRange.from_metadata(_metadata(store, _search(store, prefix, keys[0], ceiling - 1)))
+        if before and before.last_offset + 1 < ceiling:
+            hole = (before.last_offset + 1, ceiling)
+    covered_from = int(first.get(CONSUMED_FROM, _offset(keys[0])))
+    return LastObject(last, ObjectRange.from_metadata(_metadata(store, last)), covered_from, hole)
+
+
+def _search(store: ObjectStore, prefix: str, known: str, high: int) -> str:
+    """Return the last key whose offset is at most `high`; `known` is one."""
+    last, low = known, _offset(known)
+    while low < high:
         middle = (low + high) // 2
-        found, more_found = store.list_after(prefix, f"{prefix}{middle:010d}{_AFTER_SUFFIX}")
-        found = [key for key in found if objects.parse_key(key)]
-        if not found:
+        found, more = store.list_after(prefix, f"{prefix}{middle:010d}{_AFTER_SUFFIX}")
+        within = [key for key in found if objects.parse_key(key) and _offset(key) <= high]
+        if not within:
             high = middle
             continue
-        last, more = found[-1], more_found
-        low = _offset(last)
-    metadata = store.head(last)
+        last, low = within[-1], _offset(within[-1])
+        if not more or len(within) < len(found):
+            break
+    return last
+
+
+def _metadata(store: ObjectStore, key: str) -> Mapping[str, str]:
+    metadata = store.head(key)
     if metadata is None:
-        raise StoreError(f"{last} was listed and is gone")
-    return LastObject(last, metadata, ObjectRange.from_metadata(metadata), first, _covered_from(store, first))
-
-
-def _covered_from(store: ObjectStore, key: str) -> int:
-    try:
-        return int((store.head(key) or {})[CONSUMED_FROM])
-    except (KeyError, ValueError):
-        return _offset(key)
+        raise StoreError(f"{key} was listed and is gone")
+    return metadata
 
 
 def _offset(key: str) -> int:
