@@ -10,6 +10,7 @@ from pinline.errors import DeadlineError
 from pinline.events import topics
 from pinline.objects import parse_key, partition_prefix
 from pinline.settings import Settings
+from sink.formats import is_null
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer
@@ -65,7 +66,7 @@ def _records(consumer: "KafkaConsumer", settings: Settings, missing: dict[tuple[
     """Tell whether a record that S3 has to hold is among the offsets: nulls and dead letters are in no object."""
     dead = dead_letters(consumer, settings)
     return any(
-        record.value is not None and record.offset not in dead.get(place, ())
+        not is_null(record.value) and record.offset not in dead.get(place, ())
         for place, span in missing.items()
         for record in kafka_log.scan(consumer, *place, span)
     )

@@ -11,6 +11,7 @@ from pinline.accounting.balance import NO_KEY, Acknowledged, Ints, ObjectLines, 
 from pinline.deadletters import Origin
 from pinline.events import EventType, dead_letter_topic
 from pinline.settings import Settings
+from sink.formats import is_null
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer
@@ -55,7 +56,7 @@ def kafka_partitions(
         offsets, nulls = [], []
         for record in kafka_log.scan(consumer, topic, number, span):
             offsets.append(record.offset)
-            if record.value is None:
+            if is_null(record.value):
                 nulls.append(record.offset)
         partitions[number] = Partition(_ints(offsets), _ints(nulls), _ints(sorted(dead.get((topic, number), ()))))
     return partitions

@@ -22,7 +22,7 @@ def account(settings: Settings, tell: facts.Tell) -> dict[str, Balance]:
         }
     tell("silver and quarantine")
     lake = facts.lake(settings)
-    balances = {}
+    balances: dict[str, Balance] = {}
     for event in EVENTS:
         topic = event.topic(settings.user_id)
         objects = facts.object_lines(s3, settings, event, tell)
