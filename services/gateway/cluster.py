@@ -7,6 +7,7 @@ requests a second, however many they are. (Asking for one topic by name would cr
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -69,11 +70,12 @@ class Cluster:
     def close(self) -> None:
         """End the threads; a request under way is not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._admin = None
 
     def poll(self) -> None:
         """Serve the AdminClient's callbacks (a token that is due), for which librdkafka has no thread of its own."""
-        if self._admin is not None:
-            self._admin.poll(0)
+        if (admin := self._admin) is not None:
+            admin.poll(0)
 
     def doubt(self) -> None:
         """Don't trust the snapshot any longer: Kafka said that a topic in it is unknown. Callable from any thread."""
@@ -115,7 +117,13 @@ class Cluster:
 
     def _admin_client(self) -> AdminClient:
         if self._admin is None:
-            self._admin = AdminClient({**self._connection, "client.id": "pinline-gateway-admin"})
+            config: dict[str, Any] = {
+                **self._connection,
+                "client.id": "pinline-gateway-admin",
+                "log.connection.close": False,
+                "logger": logging.getLogger("librdkafka"),
+            }
+            self._admin = AdminClient(config)
         return self._admin
 
     async def _in_thread(self, call: Callable[[], _T]) -> _T:

@@ -38,7 +38,7 @@ class Intake:
     async def body(self, request: Request) -> AsyncIterator[bytes]:
         """Read the body and hold it in the count until the block ends. Raises one of this module's errors."""
         declared = request.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > BODY_LIMIT:
+        if declared.isdecimal() and (len(declared) > 15 or int(declared) > BODY_LIMIT):
             raise TooLongError
         held = 0
         try:

@@ -41,8 +41,8 @@ def create_router(writer: Writer, cluster: Cluster, intake: Intake, metrics: Met
         media_type = negotiate(request.headers.get("accept"))
         async with intake.body(request) as body:
             records = parse(body, chosen, partition)
-        _check_name(topic)
-        outcomes = await _write(writer, cluster, topic, records, partition)
+            _check_name(topic)
+            outcomes = await _write(writer, cluster, topic, records, partition)
         for result, count in Counter(outcome.error_code or "ok" for outcome in outcomes).items():
             metrics.records.labels(topic, result).inc(count)
         offsets = [outcome._asdict() for outcome in outcomes]
