@@ -1,6 +1,6 @@
 """Writes many rows fast: LOAD DATA LOCAL if the server takes it, INSERT of many rows if it refuses (MySQL's default).
 
-Rows are committed a call at a time, in the order given; a table that is written by halves is the caller's concern.
+All of a writer's rows are one transaction: MariaDB fills an empty table in bulk only until the first commit.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class BulkWriter:
     def __enter__(self) -> "BulkWriter":
         """Connect."""
         self._connection = self._engine.connect()
-        # an empty table without checks is filled in bulk, many times faster on MariaDB
+        # MariaDB's condition for filling an empty table in bulk
         self._connection.exec_driver_sql("SET SESSION unique_checks = 0, foreign_key_checks = 0")
         self._folder = TemporaryDirectory(prefix="pinline-seed-")
         return self
@@ -40,7 +40,7 @@ class BulkWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Disconnect; checks are the session's, so the connection isn't used again."""
+        """Disconnect; what was not committed is gone. The session has no checks, so it isn't used again."""
         self._connection.invalidate()
         self._connection.close()
         self._folder.cleanup()
@@ -59,7 +59,6 @@ class BulkWriter:
         for first in range(0, len(rows), _INSERT_ROWS):
             values = [dict(zip(table.columns.keys(), row, strict=True)) for row in rows[first : first + _INSERT_ROWS]]
             self._connection.execute(insert(table), values)
-        self._connection.commit()
 
     def _load(self, table: Table, rows: Sequence[Row]) -> None:
         path = Path(self._folder.name, table.name)
@@ -73,6 +72,9 @@ class BulkWriter:
         if warnings or result.rowcount != len(rows):
             self._connection.rollback()
             raise DataError(f"{table.name}: the server stored {result.rowcount} of {len(rows)} rows: {warnings}")
+
+    def commit(self) -> None:
+        """Keep what was written."""
         self._connection.commit()
 
 

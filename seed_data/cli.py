@@ -58,7 +58,7 @@ def _seed(settings: Settings, options: argparse.Namespace, console: Console) -> 
     if options.folder:
         files = csv_files.read(options.folder)
         for note in files.notes:
-            console.print(f"note: {note}", markup=False)
+            console.print(f"note: {note}", markup=False, soft_wrap=True)
         source, total = files, sum(files.lines.values())
     else:
         source, total = Generated(options.events, options.seed), 3 * options.events
@@ -72,7 +72,9 @@ def _seed(settings: Settings, options: argparse.Namespace, console: Console) -> 
         loaded = load(settings, source, lambda rows: bar.advance(task, rows))
     seconds = time.monotonic() - started
     if loaded.already_there:
-        console.print(f"{where} holds this data already ({loaded.events:,} events): nothing to do", markup=False)
+        console.print(
+            f"{where} holds this data already ({loaded.events:,} events): nothing to do", markup=False, soft_wrap=True
+        )
     else:
         console.print(
             f"{where}: {loaded.events:,} events, {loaded.rows:,} rows in {seconds:.1f} s "

@@ -124,6 +124,7 @@ def _replace(engine: Engine, connection: Connection, source: Source, progress: P
                 written[event.name] += len(chunk.rows(event.name))
         if pending:
             pending.result()
+        writer.commit()
     connection.execute(
         insert(tables.SEED_STAGING).values(
             id=1,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import create_engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -17,7 +18,7 @@ from pinline.mysql import admin_engine, reader_engine
 from pinline.settings import Settings
 from seed_data import csv_files, generate, tables
 from seed_data.bulk import BulkWriter
-from seed_data.cli import Generated
+from seed_data.cli import Generated, main
 from seed_data.load import load
 
 pytestmark = pytest.mark.integration
@@ -74,6 +75,22 @@ def test_another_seed_replaces_the_data_while_no_event_is_stored(settings: Setti
     engine = admin_engine(settings)
     assert set(inspect(engine).get_table_names()) == {*(event.table for event in EVENTS), "pinline_seed"}
     engine.dispose()
+
+
+def test_command_loads_then_says_that_there_is_nothing_to_do_then_refuses_another_seed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PINLINE_ENV_FILE", "no-such-file")
+    for name, value in settings.model_dump(exclude_unset=True).items():
+        shown = value.get_secret_value() if isinstance(value, SecretStr) else value
+        monkeypatch.setenv(name.upper(), str(shown))
+    assert main(["--events", "300"]) == 0
+    assert "300 events, 900 rows" in capsys.readouterr().out
+    assert main(["--events", "300"]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    s3_client(settings).put_object(Bucket=settings.bucket, Key="topics/x", Body=b"{}")
+    assert main(["--events", "300", "--seed", "77"]) == 1
+    assert "make reset" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("key", ["topics/x.pin/partition=0/x.pin+0+0000000000.json", "lake/silver/pin/part-0.parquet"])
@@ -156,6 +173,7 @@ def test_rows_are_inserted_where_the_server_refuses_local_files(settings: Settin
         for event in EVENTS:
             writer.write(tables.STAGING[event.name], generated(event.name))
         assert not writer.local_infile
+        writer.commit()
     with refusing.connect() as connection:
         for event in EVENTS:
             table = tables.STAGING[event.name]
