@@ -51,6 +51,7 @@ class TerminalDisplay:
 
     def summary(self, figures: Figures, unsent: int, said: str) -> None:
         """Print a table."""
+        self._progress.stop()
         table = Table(show_header=False, title=said, title_justify="left")
         for name, value in figures.as_fields().items():
             if value or name in ("events", "records", "retries", "spooled"):

@@ -2,13 +2,14 @@
 
 Events begin in the order of their numbers and end in any order. `next` is the lowest number that may be undone, so it
 moves past an event only when that one and all before it are done; numbers above it that are done already are kept
-beside it and not posted again. Saved after each step by a rename (a kill loses nothing); a copy that is forced to the
-disk follows once a second, so that after a power failure the position is at most that old: events come twice then,
+beside it and not posted again. Saved after each step by one write (a kill loses nothing); a copy that is replaced on
+the disk follows once a second, so that after a power failure the position is at most that old: events come twice then,
 none is left out.
 """
 
 from collections import deque
 from pathlib import Path
+from zlib import crc32
 
 import orjson
 
@@ -26,8 +27,6 @@ class Position:
         self._begun: deque[int] = deque()
         self._done: set[int] = set()
         self.next = 0
-        self.known = False
-        """Whether an earlier run left a position."""
         if not anew:
             self._load()
 
@@ -57,11 +56,11 @@ class Position:
 
     def save(self) -> None:
         """Save for the case that this process dies."""
-        files.replace(self._path, self._content(), sync=False)
+        files.overwrite(self._path, self._content())
 
     def checkpoint(self) -> None:
         """Save for the case that the machine dies."""
-        files.replace(self._copy, self._content(), sync=True)
+        files.replace(self._copy, self._content())
 
     def _advance(self) -> None:
         while self._begun and self._begun[0] in self._done:
@@ -70,7 +69,8 @@ class Position:
             self.next = number + 1
 
     def _content(self) -> bytes:
-        return orjson.dumps({"sequence": self._name, "next": self.next, "done": sorted(self._done)})
+        done = sorted(self._done)
+        return orjson.dumps({"sequence": self._name, "next": self.next, "done": done, "check": _check(self.next, done)})
 
     def _load(self) -> None:
         torn = []
@@ -79,14 +79,20 @@ class Position:
                 continue
             try:
                 found = orjson.loads(path.read_bytes())
-                number, done = int(found["next"]), {int(n) for n in found["done"]}
+                number, done = found["next"], found["done"]
+                whole = found["check"] == _check(number, done)
             except (ValueError, KeyError, TypeError):
-                torn.append(path)
-                continue
-            self.next, self._done, self.known = number, done, True
-            return
+                whole = False
+            if whole:
+                self.next, self._done = number, set(done)
+                return
+            torn.append(path)
         if torn:
             raise StateError(
                 f"the position in {' and '.join(str(path) for path in torn)} can't be read. "
                 "Begin the sequence anew (--restart): what was posted comes twice then."
             )
+
+
+def _check(number: int, done: list[int]) -> int:
+    return crc32(orjson.dumps([number, done]))

@@ -85,7 +85,7 @@ class Spool:
 
     def _compact(self) -> None:
         if self._path.exists():
-            files.replace(self._path, b"".join(_line(entry) for entry in self._entries.values()), sync=True)
+            files.replace(self._path, b"".join(_line(entry) for entry in self._entries.values()))
 
 
 def _line(entry: Entry) -> bytes:
