@@ -27,7 +27,7 @@ _CHECKS = {
     200: "that is no answer of a Kafka REST proxy. What listens there?",
     401: _NO_STAGE,
     403: _NO_STAGE,
-    404: "the topic is missing. Create it: make topics. Is USER_ID right?",
+    404: "the topic is missing. `make up` makes it. Is USER_ID right?",
     405: "that path takes no such method. API_INVOKE_URL ends with the stage (.../dev).",
     415: "what answers there takes no application/vnd.kafka.json.v2+json. Is it a Kafka REST proxy?",
 }

@@ -176,7 +176,7 @@ def test_a_missing_topic_is_named_and_nothing_is_lost(source: dict[str, Any], ga
     code, said = emulator.run("--order", "sequential", "--count", "5")
     assert code == 1
     assert f"{gateway.stage}/topics/{emulator.user_id}.pin" in said
-    assert "make topics" in said
+    assert "make up" in said
     emulator.make_topics()
     code, said = emulator.run("--order", "sequential", "--count", "5")
     assert code == 0, said

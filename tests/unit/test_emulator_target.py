@@ -49,7 +49,7 @@ def test_what_may_pass_is_tried_again_and_retry_after_is_read(status: int) -> No
 
 @pytest.mark.parametrize(
     ("status", "hint"),
-    [(200, "what listens"), (400, "what listens"), (403, "stage"), (404, "make topics"), (415, "kafka rest proxy")],
+    [(200, "what listens"), (400, "what listens"), (403, "stage"), (404, "make up"), (415, "kafka rest proxy")],
 )
 def test_what_cannot_pass_ends_the_run_and_says_what_to_check(status: int, hint: str) -> None:
     with pytest.raises(RefusedError) as refused:
