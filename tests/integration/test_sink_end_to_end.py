@@ -168,7 +168,9 @@ def posts(start: int, end: int) -> list[bytes | None]:
     return [json.dumps({"n": n, "text": "ü"}).encode() for n in range(start, end)]
 
 
-@pytest.mark.parametrize(("partitions", "flush", "count"), [(1, 1, 120), (3, 1, 120), (1, 1000, 5000), (3, 1000, 5000)])
+@pytest.mark.parametrize(
+    ("partitions", "flush", "count"), [(1, 1, 120), (3, 1, 120), (1, 1000, 5000), (3, 1000, 40000)]
+)
 def test_every_record_is_one_line_of_one_object(stage: Stage, partitions: int, flush: int, count: int) -> None:
     topic = stage.topic("pin", partitions)
     stage.send(topic, posts(0, count), partitions)
