@@ -21,6 +21,8 @@ class Launch:
     """Generated configuration, with its text. May hold passwords."""
     folders: tuple[Path, ...] = ()
     """Folders that have to be there."""
+    reads_settings: bool = False
+    """Whether the process reads the settings itself."""
 
 
 def render(file: Path, values: Mapping[str, object]) -> str:
@@ -50,3 +52,8 @@ def stack_environment(settings: Settings) -> dict[str, str]:
         "PINLINE_LOCAL": str(settings.pinline_local),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """Return the caller's environment with what every process of a stack has in it."""
+    return {**os.environ, **stack_environment(settings)}

@@ -36,4 +36,4 @@ def spark_address(settings: Settings) -> tuple[str, int]:
 
 
 def _module(name: str, folders: tuple[Path, ...] = ()) -> Launch:
-    return Launch(command=(sys.executable, "-m", name), folders=folders)
+    return Launch(command=(sys.executable, "-m", name), folders=folders, reads_settings=True)

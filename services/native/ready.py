@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from urllib.request import urlopen
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import pymysql
 from kafka.admin import KafkaAdminClient
 

@@ -20,12 +20,10 @@ class Service:
     ports: Callable[[Settings], dict[str, tuple[str, int]]]
     """The addresses it listens on, each by the setting that moves it. The first is the one to show."""
     needs: frozenset[str] = frozenset()
-    """Services that have to be ready before it starts, and that stop after it."""
+    """What has to be ready before it starts: services, which stop after it, and the steps `bucket` and `topics`."""
     prepare: Callable[[Settings], None] = lambda _settings: None
     """What is done once, before the first start."""
     stop_seconds: int = 30
-    after_init: bool = False
-    """Whether the bucket and the topics have to be there."""
 
 
 SERVICES: dict[str, Service] = {
@@ -57,7 +55,7 @@ SERVICES: dict[str, Service] = {
                 "SPARK_REMOTE": own.spark_address(settings),
                 "SPARK_UI_PORT": ("127.0.0.1", settings.spark_ui_port),
             },
-            needs=frozenset({"s3"}),
+            needs=frozenset({"s3", "bucket"}),
         ),
         Service(
             "gateway",
@@ -67,16 +65,14 @@ SERVICES: dict[str, Service] = {
                 "API_INVOKE_URL": own.gateway_address(settings),
                 "REST_PROXY_PORT": (own.gateway_address(settings)[0], settings.rest_proxy_port),
             },
-            needs=frozenset({"kafka"}),
-            after_init=True,
+            needs=frozenset({"kafka", "topics"}),
         ),
         Service(
             "sink",
             own.sink,
             ready.sink,
             lambda settings: {"SINK_METRICS_PORT": ("127.0.0.1", settings.sink_metrics_port)},
-            needs=frozenset({"kafka", "s3"}),
-            after_init=True,
+            needs=frozenset({"kafka", "topics", "s3", "bucket"}),
             stop_seconds=60,
         ),
     )

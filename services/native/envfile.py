@@ -1,0 +1,71 @@
+"""The `.env` of the embedded stack: made from `.env.example` with generated passwords; what is set is never changed."""
+
+import difflib
+import os
+import re
+import secrets
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from pinline.settings import ROOT, Settings
+
+EXAMPLE = ROOT / ".env.example"
+_ASSIGNMENT = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)$")
+_SECRETS = ("PASSWORD", "SECRET_ACCESS_KEY")
+
+
+def ensure(file: Path, example: Path = EXAMPLE) -> list[str]:
+    """Make `file`, or add to it the keys that `example` has and it lacks.
+
+    Returns the added keys, all of them when the file is new. Mode 600. A key that stands in the file, empty or
+    in a comment of its own (`# KEY=`), is left alone: that is how a setting is unset on purpose.
+    """
+    if not file.exists():
+        _write(file, _with_secrets(example.read_text()))
+        return _keys(example.read_text())
+    text = file.read_text()
+    present = set(_keys(text)) | set(_keys(re.sub(r"^\s*#\s*", "", text, flags=re.M)))
+    added = [key for key in _keys(example.read_text()) if key not in present and _is_safe_to_add(key, present)]
+    if added:
+        defaults = dotenv_values(example, interpolate=False)
+        lines = [_with_secrets(f"{key}={defaults[key] or ''}\n") for key in added]
+        _write(file, text.rstrip("\n") + "\n\n# added: new since this file was made\n" + "".join(lines))
+    return added
+
+
+def unknown_keys(file: Path) -> dict[str, str | None]:
+    """Return the keys of `file` that no setting has, each with the setting that was probably meant."""
+    known = sorted(name.upper() for name in Settings.model_fields)
+    return {
+        key: next(iter(difflib.get_close_matches(key.upper(), known, 1, 0.75)), None)
+        for key in dotenv_values(file, interpolate=False)
+        if key.upper() not in known
+    }
+
+
+def _is_safe_to_add(key: str, present: set[str]) -> bool:
+    """An endpoint that was deleted means AWS itself: adding it back would point the pipeline elsewhere."""
+    return not (key.startswith("AWS_ENDPOINT_URL") and "USER_ID" in present)
+
+
+def _keys(text: str) -> list[str]:
+    return [match[1] for line in text.splitlines() if (match := _ASSIGNMENT.match(line))]
+
+
+def _with_secrets(text: str) -> str:
+    lines = []
+    for line in text.splitlines():
+        match = _ASSIGNMENT.match(line)
+        empty_secret = match and not match[2].strip() and match[1].endswith(_SECRETS)
+        lines.append(f"{line}{secrets.token_urlsafe(18)}" if empty_secret else line)
+    return "\n".join(lines) + "\n"
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(text)
+    part.replace(file)

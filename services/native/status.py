@@ -1,0 +1,60 @@
+"""What runs, where, and since when."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from native import leftovers, supervise
+from native.ready import problem
+from native.services import Service
+from native.supervise import Program
+from pinline.errors import SettingsError
+from pinline.settings import Settings
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One service, as `pinline status` shows it."""
+
+    service: str
+    state: str
+    """`ready` (its check passes), `starting` (it runs, its check doesn't pass yet), `failing`, `stopped`."""
+    address: str
+    pid: int | None
+    memory_bytes: int | None
+    """Resident memory of the process and its children."""
+    since: str | None
+    """ISO 8601, UTC."""
+    reason: str | None
+    """Why it is not ready."""
+
+
+def status(settings: Settings, services: Mapping[str, Service]) -> list[ServiceStatus]:
+    """Return the state of each service; all are asked at the same time."""
+    supervisor = supervise.connect(settings)
+    programs = supervisor.programs() if supervisor else {}
+    with ThreadPoolExecutor(max(1, len(services))) as pool:
+        return list(pool.map(lambda service: _status(settings, service, programs.get(service.name)), services.values()))
+
+
+def shown_address(settings: Settings, service: Service) -> str:
+    """Return where a service listens, as one would type it."""
+    try:
+        host, port = next(iter(service.ports(settings).values()))
+    except SettingsError as error:
+        return str(error)
+    urls = {"s3": settings.aws_endpoint_url_s3, "gateway": settings.api_invoke_url, "spark": settings.spark_remote}
+    return urls.get(service.name) or f"{host}:{port}"
+
+
+def _status(settings: Settings, service: Service, program: Program | None) -> ServiceStatus:
+    place = shown_address(settings, service)
+    if program is None or not program.pid:
+        failing = program is not None and program.state in ("BACKOFF", "FATAL")
+        reason = program.description if program and failing else None
+        return ServiceStatus(service.name, "failing" if failing else "stopped", place, None, None, None, reason)
+    reason = problem(service.check, settings)
+    since = datetime.fromtimestamp(program.start, UTC).isoformat()
+    memory = leftovers.tree_memory(program.pid)
+    return ServiceStatus(service.name, "starting" if reason else "ready", place, program.pid, memory, since, reason)
