@@ -345,3 +345,18 @@ def test_the_sink_refuses_to_start_and_says_why(stage: Stage, change: Callable[[
     process = stage.start(config)
     assert process.wait(60) != 0
     assert expected in stage.tail()
+
+
+def test_a_position_that_kafka_no_longer_has_stops_the_partition_with_the_lost_range(stage: Stage) -> None:
+    topic = stage.topic("pin", 1)
+    config = stage.configure(PROPERTIES.format(user=stage.user, flush=20))
+    stage.send(topic, posts(0, 50))
+    with stage.sink(config):
+        stage.wait_for(topic, 50)
+    stage.send(topic, posts(50, 80))
+    stage.admin.delete_records({TopicPartition(topic, 0): 70})
+    with stage.sink(config):
+        error = _expect_stopped(stage, topic)
+    assert "offset 50" in error
+    assert "50..69 are lost" in error
+    assert stage.numbers(topic) == list(range(50))
