@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     quality_max_quarantined: Annotated[float, Field(ge=0, le=1)] = 1.0
     """A share of a run's rows; 1.0 never fails."""
 
+    pinline_fault: str = ""
+    """For tests: the write of a batch after which the process is killed (lakehouse/fault.py)."""
+
     pinline_local: Path = Path(".local")
     """Downloads of the embedded stack: jars, a JRE, MariaDB."""
     pinline_data: Path = Path(".local/data")

@@ -76,8 +76,7 @@ def chunks(
 
 
 def read_lines(spark: SparkSession, settings: Settings, event: EventType, chunk: list[BronzeObject]) -> DataFrame:
-    """Return the lines of a chunk: `_object`, `_line` (from 0), `_partition`, `raw`. What follows the last newline is
-    a line if it isn't empty."""
+    """Return the lines of a chunk: `_object`, `_line` (from 0), `_partition`, `raw`."""
     root = f"s3a://{settings.bucket}/"
     reader = spark.read.option("wholetext", True)
     path = F.col("_metadata.file_path")
@@ -93,11 +92,12 @@ def read_lines(spark: SparkSession, settings: Settings, event: EventType, chunk:
             wanted |= path.between(keys[0], keys[-1])
         texts = reader.option("pathGlobFilter", "*.{json,json.gz}").text(folders).where(wanted)
     name = F.substring(path, len(root) + 1, 2000).alias("_object")
-    # the key between "partition=" and the next slash
     partition = F.regexp_extract("_object", r"partition=(\d+)/", 1).cast("int").alias("_partition")
-    lines = texts.select(name, F.posexplode(F.split("value", "\n")).alias("_line", "raw"), F.col("value"))
-    last_is_empty = (F.col("raw") == "") & (F.col("_line") == F.size(F.split("value", "\n")) - 1)
-    return lines.where(~last_is_empty).select("_object", "_line", partition, "raw")
+    pieces = F.split("value", "\n")
+    # what follows the last newline is a line only if there is something
+    whole = F.when(F.element_at(pieces, -1) == "", F.slice(pieces, 1, F.size(pieces) - 1)).otherwise(pieces)
+    lines = texts.select(name, F.posexplode(whole).alias("_line", "raw"))
+    return lines.select("_object", "_line", partition, "raw")
 
 
 def _folder(settings: Settings, event: EventType, partition: int) -> str:

@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Row
 
 from lakehouse import fault
-from lakehouse.tables import Lake, is_conflict
+from lakehouse.tables import Lake, is_conflict, literal
 from pinline.errors import StateError
 from pinline.events import EVENTS, EventName
 
@@ -80,7 +80,7 @@ class Lease:
 
     def release(self, state: str, note: str = "") -> None:
         """End the run as `done`, `failed` or `nothing new`."""
-        self._update("SET state = :state, note = :note", state=state, note=note)
+        self._update(f"SET state = {literal(state)}, note = {literal(note)}")
         fault.after(self.lake.settings, "release")
 
     def _claim(self) -> Row:
@@ -89,15 +89,14 @@ class Lease:
             try:
                 self.lake.sql(
                     f"""
-                    MERGE INTO {{0}} t
-                    USING (SELECT :run AS run, current_timestamp() AS now) s ON t.state = 'running'
+                    MERGE INTO {{table}} t
+                    USING (SELECT {literal(self.run)} AS run, current_timestamp() AS now) s ON t.state = 'running'
                     WHEN MATCHED AND t.run = s.run THEN UPDATE SET expires_at = now + INTERVAL {self.seconds} SECONDS
                     WHEN MATCHED AND t.expires_at <= now THEN UPDATE SET state = 'lost'
                     WHEN NOT MATCHED THEN INSERT (run, state, started_at, expires_at)
                       VALUES (s.run, 'running', now, now + INTERVAL {self.seconds} SECONDS)
                     """,
                     "ops.run",
-                    args={"run": self.run},
                 )
             except PySparkException as error:
                 if not is_conflict(error):
@@ -110,14 +109,10 @@ class Lease:
         while not self._ended.wait(self.seconds / 3):
             self._update(f"SET expires_at = current_timestamp() + INTERVAL {self.seconds} SECONDS")
 
-    def _update(self, change: str, **args: str) -> None:
+    def _update(self, change: str) -> None:
         while True:
             try:
-                self.lake.sql(
-                    f"UPDATE {{0}} {change} WHERE run = :run AND state = 'running'",
-                    "ops.run",
-                    args={"run": self.run, **args},
-                )
+                self.lake.sql(f"UPDATE {{table}} {change} WHERE run = {literal(self.run)} AND state = 'running'", "ops.run")
                 return
             except PySparkException as error:
                 if not is_conflict(error):

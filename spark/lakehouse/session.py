@@ -4,6 +4,7 @@
 a session is already active, that one.
 """
 
+import logging
 import socket
 
 from pyspark.sql import SparkSession
@@ -64,6 +65,7 @@ def _s3a(settings: Settings) -> dict[str, str]:
 
 def get_spark(settings: Settings) -> SparkSession:
     """Return the session. Raises UnreachableError when `SPARK_REMOTE` is set and nothing answers there."""
+    logging.getLogger("SQLQueryContextLogger").disabled = True  # it prints every error's Java stack
     if active := SparkSession.getActiveSession():
         return active
     if settings.spark_remote is None:

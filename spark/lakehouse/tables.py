@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pyspark.errors import PySparkException
@@ -85,9 +85,9 @@ class Lake:
         reader = self.spark.read.format("delta")
         return (reader if version is None else reader.option("versionAsOf", version)).load(self.path(table))
 
-    def sql(self, query: str, *tables: str, args: dict[str, Any] | None = None) -> DataFrame:
-        """Run SQL in which `{0}`, `{1}` ... are the `tables`."""
-        return self.spark.sql(query.format(*map(self.ref, tables)), args or {})
+    def sql(self, query: str, table: str) -> DataFrame:
+        """Run SQL in which `{table}` is that table."""
+        return self.spark.sql(query.replace("{table}", self.ref(table)))
 
 
 def open_lake(settings: Settings) -> Lake:
@@ -121,7 +121,7 @@ def create(lake: Lake) -> None:
     """Create what is missing of silver, quarantine and ops."""
     found = {f"{schema}.{name}" for schema in ("silver", "quarantine", "ops") for name in existing(lake, schema)}
     side_by_side(
-        lambda table: lake.sql(f"CREATE TABLE IF NOT EXISTS {{0}} ({_TABLES[table][0]}) USING DELTA {_TABLES[table][1]}", table),
+        lambda table: lake.sql(f"CREATE TABLE IF NOT EXISTS {{table}} ({_TABLES[table][0]}) USING DELTA {_TABLES[table][1]}", table),
         [table for table in _TABLES if table not in found],
     )
 
@@ -146,6 +146,11 @@ def register(lake: Lake) -> None:
             ),
             missing,
         )
+
+
+def literal(text: str) -> str:
+    """Return a text as SQL writes it. (Statements other than SELECT take no parameters.)"""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def side_by_side(work: Callable[[str], object], names: Iterable[str], threads: int = 4) -> None:

@@ -1,0 +1,35 @@
+"""The questions: SQL files over the views `pin`, `geo`, `user`, and `posts` and `persons` made of them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+
+from pinline.events import EventName
+from pinline.settings import ROOT
+
+FOLDER = ROOT / "spark" / "queries"
+VIEWS = ("posts", "persons")
+
+
+def define_views(spark: SparkSession, events: Mapping[EventName, DataFrame]) -> list[DataFrame]:
+    """Define the views that questions read; `posts` and `persons` are kept in memory until `unpersist`."""
+    for name, rows in events.items():
+        rows.createOrReplaceTempView(name)
+    kept = []
+    for name in VIEWS:
+        frame = spark.sql(text(name)).persist()
+        frame.createOrReplaceTempView(name)
+        kept.append(frame)
+    return kept
+
+
+def ask(spark: SparkSession, question: str) -> DataFrame:
+    """Return the answer to a question such as `q3a`, in one partition, ordered by all columns."""
+    answer = spark.sql(text(question)).coalesce(1)
+    return answer.sortWithinPartitions(*answer.columns)
+
+
+def text(name: str) -> str:
+    """Return the SQL of a question or a view."""
+    return Path(FOLDER, f"{name}.sql").read_text(encoding="utf-8")

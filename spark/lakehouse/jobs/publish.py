@@ -1,0 +1,34 @@
+"""gold_next → gold: copy the answers, then record in `ops.published` of which silver versions they are. Ends the run."""
+
+from lakehouse import fault, published
+from lakehouse.lease import Lease
+from lakehouse.step import run_alone
+from lakehouse.tables import QUESTIONS, Lake, side_by_side
+
+
+def publish(lake: Lake, lease: Lease) -> str:
+    """Copy the answers that aren't published yet; returns what was done."""
+    versions = lease.pinned()
+    is_new = not published.is_current(published.published(lake), versions)
+    if is_new:
+
+        def copy(question: str) -> None:
+            rows = lake.read(f"gold_next.{question}").coalesce(1)
+            rows.write.format("delta").mode("overwrite").option("overwriteSchema", True).save(lake.path(f"gold.{question}"))
+            fault.after(lake.settings, f"gold:{question}")
+
+        side_by_side(copy, QUESTIONS)
+        fault.after(lake.settings, "gold")
+    published.record(lake, lease.run, versions)
+    fault.after(lake.settings, "published")
+    lease.release("done")
+    return f"{len(QUESTIONS)} answers published" if is_new else "the answers were published already"
+
+
+def main() -> None:
+    """Run the step alone."""
+    run_alone(__doc__, lambda lake, lease, _options: publish(lake, lease))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""silver → gold_next: the nine answers, from silver versions that are pinned in `ops.run` for the steps that follow."""
+
+from lakehouse import answers, fault, published
+from lakehouse.lease import Lease, Versions
+from lakehouse.step import run_alone
+from lakehouse.tables import QUESTIONS, Lake, side_by_side
+from pinline.events import EVENTS
+
+
+def answer(lake: Lake, lease: Lease) -> Versions:
+    """Pin silver's versions and write the answers of them to `gold_next`; answers that are there already stay."""
+    versions = published.last_changes(lake)
+    lease.pin(versions)
+    kept = answers.define_views(lake.spark, {e.name: lake.read(f"silver.{e.name}", versions[e.name]) for e in EVENTS})
+    try:
+        kept[-1].count()
+
+        def write(question: str) -> None:
+            frame = answers.ask(lake.spark, question)
+            frame.write.format("delta").mode("overwrite").option("overwriteSchema", True).save(
+                lake.path(f"gold_next.{question}")
+            )
+            fault.after(lake.settings, f"gold_next:{question}")
+
+        side_by_side(write, QUESTIONS)
+    finally:
+        for frame in reversed(kept):
+            frame.unpersist()
+    fault.after(lake.settings, "gold_next")
+    return versions
+
+
+def main() -> None:
+    """Run the step alone."""
+
+    def work(lake: Lake, lease: Lease, _options: object) -> str:
+        versions = answer(lake, lease)
+        return "answers of silver versions " + ", ".join(f"{name} {version}" for name, version in versions.items())
+
+    run_alone(__doc__, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""`ops.progress`: how far each partition's objects are in silver, and what was found in them, a row a chunk and partition."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
+
+from lakehouse.tables import Lake
+from pinline.events import EventName, EventType
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows read, by what became of them."""
+
+    inserted: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+
+    @property
+    def read(self) -> int:
+        """All rows."""
+        return self.inserted + self.duplicate + self.quarantined
+
+    @classmethod
+    def of(cls, verdict: str, rows: int) -> "Counts":
+        """Return `rows` of one verdict: `inserted`, `duplicate` or `quarantined`."""
+        return cls(**{verdict: rows})
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.inserted + other.inserted, self.duplicate + other.duplicate, self.quarantined + other.quarantined
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.read:,} rows, {self.inserted:,} inserted, {self.duplicate:,} duplicate, "
+            f"{self.quarantined:,} quarantined"
+        )
+
+
+def done(lake: Lake, event: EventType) -> dict[int, str]:
+    """Return the key of the last object of each partition that is in silver."""
+    return all_done(lake).get(event.name, {})
+
+
+def all_done(lake: Lake) -> dict[EventName, dict[int, str]]:
+    """Return `done` of every event."""
+    last: dict[EventName, dict[int, str]] = {}
+    for row in lake.read("ops.progress").groupBy("event", "partition").agg(F.max("last_object").alias("key")).collect():
+        last.setdefault(row.event, {})[row.partition] = row.key
+    return last
+
+
+def advance(
+    lake: Lake, event: EventType, run: str, last_objects: Mapping[int, str], counts: Mapping[int, Counts]
+) -> None:
+    """Write that `last_objects` (partition → key) are done; `counts` is what a chunk's rows of each partition became."""
+    rows = [
+        (event.name, partition, key, run, n.read, n.inserted, n.duplicate, n.quarantined)
+        for partition, key in last_objects.items()
+        for n in [counts[partition]]
+    ]
+    columns = (
+        "event string, partition int, last_object string, run string, "
+        "rows_read bigint, rows_inserted bigint, rows_duplicate bigint, rows_quarantined bigint"
+    )
+    frame = lake.spark.createDataFrame(rows, columns).withColumn("written_at", F.current_timestamp())
+    frame.coalesce(1).write.format("delta").mode("append").save(lake.path("ops.progress"))

@@ -1,0 +1,41 @@
+"""A step of the batch as a program of its own: it takes the run's lease, does its work and says what it did.
+
+Steps that are started by hand, without --run, belong to the run `manual`, which `publish` ends.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from lakehouse import tables
+from lakehouse.lease import Lease
+from lakehouse.tables import Lake
+from pinline.errors import PinlineError
+from pinline.settings import load
+
+WAIT_SECONDS = 600.0
+
+
+def run_alone(
+    about: str | None,
+    work: Callable[[Lake, Lease, argparse.Namespace], object],
+    options: Callable[[argparse.ArgumentParser], object] = lambda _: None,
+) -> None:
+    """Parse the command line, do `work` under the lease and print its result. Ends the process with 0, or an error's code."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", default="manual", help="the id of the run that this step is a part of (default %(default)s)")
+    parser.add_argument(
+        "--wait", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="how long to wait for another run (default %(default)s)"
+    )
+    options(parser)
+    arguments = parser.parse_args()
+    try:
+        lake = tables.open_lake(load())
+        tables.create(lake)
+        lease = Lease(lake, arguments.run)
+        lease.acquire(wait_seconds=arguments.wait, tell=lambda text: print(text, flush=True))
+        with lease:
+            print(work(lake, lease, arguments), flush=True)
+    except PinlineError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
