@@ -1,0 +1,82 @@
+# Each target is one command; what it does is in the folder that the command names. Variables come as `make emulate COUNT=10`:
+# make puts them into the environment, and the shell (never make) reads them there, so that they may hold any character.
+PY := .venv/bin/python
+PINLINE := $(PY) -m pinline
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev up down status logs doctor seed emulate wait batch results sql rebuild accounting demo reset clean test test-unit lint format requirements
+
+help:  ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup  ## set up, start, seed, post 2,000 events, run the batch, show answers and accounting
+	@$(PINLINE) demo
+
+setup:  ## bring Python packages, Java parts and MariaDB into .venv and .local (other targets do it themselves)
+	@sh services/native/setup.sh
+
+setup-dev:
+	@sh services/native/setup.sh --dev
+
+up: setup  ## start all services; the first time, write .env and seed the database
+	@$(PINLINE) up
+
+down: setup  ## stop all services; data stays
+	@$(PINLINE) down
+
+status: setup  ## show what runs and where [FORMAT=json]
+	@$(PINLINE) status $${FORMAT:+--format "$$FORMAT"}
+
+logs: setup  ## show a log [SERVICE=s3|kafka|mysql|spark|gateway|sink FOLLOW=1]
+	@$(PINLINE) logs "$${SERVICE:?is missing, such as: make logs SERVICE=sink}" $${FOLLOW:+--follow}
+
+doctor: setup  ## say where every setting points and whether it answers [FORMAT=json]
+	@$(PINLINE) doctor $${FORMAT:+--format "$$FORMAT"}
+
+seed: setup  ## fill the database anew [EVENTS=11154, or FROM=folder with your CSV files]
+	@$(PY) -m seed_data $${EVENTS:+--events "$$EVENTS"} $${FROM:+--from "$$FROM"}
+
+emulate: setup  ## post events as users would [COUNT RATE ORDER=random|sequential CONCURRENCY BATCH_SIZE SEED START]
+	@$(PY) emulator/user_posting_emulation.py $${COUNT:+--count "$$COUNT"} $${RATE:+--rate "$$RATE"} $${ORDER:+--order "$$ORDER"} $${CONCURRENCY:+--concurrency "$$CONCURRENCY"} $${BATCH_SIZE:+--batch-size "$$BATCH_SIZE"} $${SEED:+--seed "$$SEED"} $${START:+--start "$$START"}
+
+wait: setup  ## wait until all that Kafka holds is in S3 [TIMEOUT=seconds]
+	@$(PINLINE) wait $${TIMEOUT:+--timeout "$$TIMEOUT"}
+
+batch: setup  ## run the batch: S3 to silver to gold
+	@$(PY) -m lakehouse.batch
+
+results: setup  ## show the nine answers [FORMAT=json]
+	@$(PY) -m lakehouse.results $${FORMAT:+--format "$$FORMAT"}
+
+sql: setup  ## ask Spark [Q="SELECT ..."]
+	@$(PY) -m lakehouse.sql "$${Q:?is missing, such as: make sql Q='SHOW TABLES IN gold'}"
+
+rebuild: setup  ## make silver and gold anew from S3
+	@$(PY) -m lakehouse.rebuild
+
+accounting: setup  ## check that everything accepted is where it has to be [FORMAT=json]
+	@$(PINLINE) accounting $$([ "$${FORMAT:-}" != json ] || echo --json)
+
+reset: setup  ## stop, and empty the data; downloads and .env stay [YES=1]
+	@$(PINLINE) reset
+
+clean:  ## stop, and remove data, downloads and .venv; .env stays [YES=1]
+	@if [ -x $(PY) ]; then $(PINLINE) clean; else rm -rf .venv .local; fi
+
+test: setup-dev lint  ## static checks and every test
+	@$(PY) -m pytest
+
+test-unit: setup-dev  ## tests that need no service
+	@$(PY) -m pytest -m unit
+
+lint: setup-dev  ## ruff and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+format: setup-dev  ## format the code
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+requirements: setup  ## pin the packages of every part anew [UPGRADE=1 takes the newest]
+	@PATH="$$PATH:$$PWD/.local/uv/bin" sh services/native/pin.sh
