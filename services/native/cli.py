@@ -27,7 +27,7 @@ from pinline.errors import PinlineError, SettingsError
 from pinline.settings import ROOT, Settings, env_file, load
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-_out = Console(highlight=False)
+_out = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 _err = Console(stderr=True, highlight=False)
 
 _DATA_FOLDERS = ("mysql", "kafka", "s3", "spark", "emulator", "log", "run")

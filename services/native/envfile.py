@@ -18,19 +18,23 @@ _SECRETS = ("PASSWORD", "SECRET_ACCESS_KEY")
 def ensure(file: Path, example: Path = EXAMPLE) -> list[str]:
     """Make `file`, or add to it the keys that `example` has and it lacks.
 
-    Returns the added keys, all of them when the file is new. Mode 600. A key that stands in the file, empty or
-    in a comment of its own (`# KEY=`), is left alone: that is how a setting is unset on purpose.
+    Returns the added keys, all of them when the file is new. Mode 600. An empty password of a file that points at a
+    local S3 is filled in. A key that stands in the file, or in a comment of its own (`# KEY=`), is left alone: that is
+    how a setting is unset on purpose.
     """
     if not file.exists():
         _write(file, _with_secrets(example.read_text()))
         return _keys(example.read_text())
-    text = file.read_text()
+    before = file.read_text()
+    text = _with_secrets(before) if dotenv_values(file, interpolate=False).get("AWS_ENDPOINT_URL_S3") else before
     present = set(_keys(text)) | set(_keys(re.sub(r"^\s*#\s*", "", text, flags=re.M)))
     added = [key for key in _keys(example.read_text()) if key not in present and _is_safe_to_add(key, present)]
     if added:
         defaults = dotenv_values(example, interpolate=False)
         lines = [_with_secrets(f"{key}={defaults[key] or ''}\n") for key in added]
-        _write(file, text.rstrip("\n") + "\n\n# added: new since this file was made\n" + "".join(lines))
+        text = text.rstrip("\n") + "\n\n# added: new since this file was made\n" + "".join(lines)
+    if text != before:
+        _write(file, text)
     return added
 
 

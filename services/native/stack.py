@@ -182,7 +182,7 @@ class _Start:
             program = supervisor.programs()[service.name]
             starts.add(program.start)
             if program.state == "FATAL" or len(starts) > _MOST_STARTS:
-                raise self._failed(service, f"it ended again and again ({program.description})")
+                raise self._failed(service, f"it ended again and again ({program.description or program.state})")
             if time.monotonic() > deadline:
                 raise DeadlineError(str(self._failed(service, f"not ready within {_DEADLINE:.0f} s: {reason}")))
             self._stop_if_aborted(_POLL)

@@ -41,6 +41,14 @@ def test_an_existing_file_keeps_every_line_and_gets_what_it_lacks(tmp_path: Path
     assert envfile.ensure(file, example) == []
 
 
+def test_an_example_that_was_copied_by_hand_gets_its_passwords(tmp_path: Path, example: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(EXAMPLE)
+    assert envfile.ensure(file, example) == []
+    assert dotenv_values(file)["RDS_PASSWORD"]
+    assert dotenv_values(file)["USER_ID"] == "pinline"
+
+
 def test_a_deleted_endpoint_means_aws_and_is_not_added_back(tmp_path: Path, example: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("USER_ID=me\nRDS_PASSWORD=chosen\nKAFKA_PARTITIONS=1\n")
