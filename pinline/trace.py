@@ -1,7 +1,7 @@
 """Follow one event through the pipeline: every place that it is in, copies included."""
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +30,12 @@ class Places:
     objects: list[tuple[str, int]] = field(default_factory=list)
     """(key, line from 0)"""
     silver: Mapping[str, Any] | None = None
-    quarantine: list[Mapping[str, Any]] = field(default_factory=list)
+    quarantine: Sequence[Mapping[str, Any]] = ()
 
 
 def source_rows(settings: Settings, ind: int) -> dict[str, Mapping[str, Any]]:
     """Return the event's row of each source table, by event name; absent where there is none."""
-    found = {}
+    found: dict[str, Mapping[str, Any]] = {}
     engine = reader_engine(settings)
     with engine.connect() as connection:
         for event in EVENTS:
@@ -95,7 +95,7 @@ def trace(settings: Settings, ind: int) -> dict[str, Places]:
     from lakehouse import inspect as lake  # the lake's package isn't in every image
 
     sources, entries = source_rows(settings, ind), acknowledgements(settings, ind)
-    places = {e.name: Places(sources.get(e.name), entries.get(e.name, [])) for e in EVENTS}
+    places: dict[str, Places] = {e.name: Places(sources.get(e.name), entries.get(e.name, [])) for e in EVENTS}
     s3 = aws.s3_client(settings)
     with kafka_log.connect(settings) as consumer:
         for event in EVENTS:

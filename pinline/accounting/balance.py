@@ -1,6 +1,6 @@
 """Compare what each hop holds of one event type. Pure: facts in, a balance with everything missing by name out."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -47,8 +47,9 @@ class Lake:
     """What silver and quarantine hold of one event type."""
 
     silver_keys: Ints
-    silver_places: Mapping[int, tuple[str, int]]
-    """Key → object and line, as silver's `_object` and `_line` say."""
+    """A key for each row, so that one that stands twice shows."""
+    silver_places: Mapping[str, Sequence[tuple[int, int]]]
+    """Object → (line, key) of the rows that came from it, as `_object` and `_line` say."""
     quarantine: Mapping[str, frozenset[int]]
     """Object → lines."""
     quarantine_keys: frozenset[str]
@@ -69,6 +70,7 @@ class Balance:
     quarantined: int = 0
     duplicates: int = 0
     missing_keys: list[str] = field(default_factory=list)
+    keys_twice_in_silver: list[str] = field(default_factory=list)
     offsets_not_in_s3: list[str] = field(default_factory=list)
     offsets_in_two_objects: list[str] = field(default_factory=list)
     wrong_objects: list[str] = field(default_factory=list)
@@ -126,7 +128,9 @@ def compare(
     balance.quarantined = sum(map(len, lake.quarantine.values()))
     balance.duplicates = balance.lines - balance.silver - balance.quarantined
     balance.resent_or_foreign = balance.kafka_records - acknowledged.records
-    silver_keys = {str(key) for key in lake.silver_keys.tolist()}
+    keys, counts = np.unique(lake.silver_keys, return_counts=True)
+    balance.keys_twice_in_silver = [str(key) for key in keys[counts > 1].tolist()]
+    silver_keys = {str(key) for key in keys.tolist()}
     balance.missing_keys = sorted(acknowledged.keys - silver_keys - lake.quarantine_keys, key=_numeric)
     return balance
 
@@ -138,9 +142,7 @@ class _Lines:
         self._lake = lake
         self._balance = balance
         self._silver = np.sort(lake.silver_keys)
-        self._places: dict[str, list[tuple[int, int]]] = {}
-        for key, (name, line) in lake.silver_places.items():
-            self._places.setdefault(name, []).append((line, key))
+        self._places = dict(lake.silver_places)
 
     def check(self, item: ObjectLines) -> None:
         self._balance.lines += len(item.keys)
@@ -149,7 +151,7 @@ class _Lines:
         self._balance.lines_not_in_lake += [
             f"{item.key} line {line}" for line in np.flatnonzero(~known).tolist() if line not in quarantined
         ]
-        for line, key in self._places.pop(item.key, []):
+        for line, key in self._places.pop(item.key, ()):
             if line >= len(item.keys) or item.keys[line] != key:
                 self._balance.silver_rows_without_a_line.append(f"key {key}: {item.key} line {line} is another event")
 

@@ -7,9 +7,9 @@ import numpy as np
 import orjson
 
 from pinline import kafka_log, ledger, object_store
-from pinline.accounting.balance import NO_KEY, Acknowledged, Ints, ObjectLines, Partition
+from pinline.accounting.balance import NO_KEY, Acknowledged, Ints, Lake, ObjectLines, Partition
 from pinline.deadletters import Origin
-from pinline.events import EventType, dead_letter_topic
+from pinline.events import EVENTS, EventType, dead_letter_topic
 from pinline.settings import Settings
 from sink.formats import is_null
 
@@ -69,6 +69,31 @@ def object_lines(s3: "S3Client", settings: Settings, event: EventType, tell: Tel
     for item in object_store.topic_objects(s3, settings, topic):
         keys = _ints([line_key(event, line) for line in object_store.lines(s3, settings, item.key)])
         yield ObjectLines(item.key, item.partition, item.range, keys)
+
+
+def lake(settings: Settings) -> dict[str, Lake]:
+    """Read silver and quarantine, by event name. Needs the lake's package, which isn't in every image."""
+    from lakehouse import inspect
+
+    places, quarantine = inspect.silver_places(settings), inspect.quarantine(settings)
+    return {event.name: _lake(places[event.name], quarantine[event.name]) for event in EVENTS}
+
+
+def _lake(places: Any, quarantined: Any) -> Lake:
+    """Turn Arrow tables (`ind, _object, _line` and `_object, _line, key`) into sets."""
+    keys = places["ind"].to_numpy()
+    rows: dict[str, list[tuple[int, int]]] = {}
+    for name, line, key in zip(places["_object"].to_pylist(), places["_line"].to_pylist(), keys.tolist(), strict=True):
+        rows.setdefault(name, []).append((line, key))
+    lines: dict[str, set[int]] = {}
+    for name, line in zip(quarantined["_object"].to_pylist(), quarantined["_line"].to_pylist(), strict=True):
+        lines.setdefault(name, set()).add(line)
+    return Lake(
+        keys,
+        rows,
+        {name: frozenset(found) for name, found in lines.items()},
+        frozenset(key for key in quarantined["key"].to_pylist() if key is not None),
+    )
 
 
 def line_key(event: EventType, line: bytes) -> int:

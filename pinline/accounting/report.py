@@ -21,6 +21,7 @@ _ROWS = (
 )
 _FAULTS = {
     "missing_keys": "acknowledged, and neither in silver nor in quarantine (keys)",
+    "keys_twice_in_silver": "more than once in silver (keys)",
     "offsets_not_in_s3": "in Kafka, and in no object, no dead letter, no ignored null",
     "offsets_in_two_objects": "in more than one object",
     "wrong_objects": "objects that contradict Kafka or themselves",

@@ -59,8 +59,10 @@ ANSWERS = {
         WHERE n = top""",
     "q2": """
         SELECT y AS post_year, category, n AS category_count FROM
-          (SELECT year("timestamp") AS y, category, count(*) AS n, max(count(*)) OVER (PARTITION BY year("timestamp")) AS top
-           FROM posts WHERE year("timestamp") IN (2018, 2019, 2020, 2021, 2022) AND category IS NOT NULL GROUP BY y, category)
+          (SELECT year("timestamp") AS y, category, count(*) AS n,
+                  max(count(*)) OVER (PARTITION BY year("timestamp")) AS top
+           FROM posts WHERE year("timestamp") IN (2018, 2019, 2020, 2021, 2022) AND category IS NOT NULL
+           GROUP BY y, category)
         WHERE n = top""",
     "q3a": """
         WITH best AS (SELECT country, poster_name, max(follower_count) AS f FROM posts
@@ -86,7 +88,8 @@ ANSWERS = {
         SELECT year(date_joined) AS join_year, median(followers)::DOUBLE AS median_follower_count
         FROM persons WHERE year(date_joined) BETWEEN 2015 AND 2020 GROUP BY 1""",
     "q8": """
-        SELECT age_group(age) AS age_group, year(date_joined) AS join_year, median(followers)::DOUBLE AS median_follower_count
+        SELECT age_group(age) AS age_group, year(date_joined) AS join_year,
+               median(followers)::DOUBLE AS median_follower_count
         FROM persons WHERE year(date_joined) BETWEEN 2015 AND 2020 AND age_group(age) IS NOT NULL GROUP BY 1, 2""",
 }
 

@@ -22,7 +22,7 @@ FIRST = ObjectLines("t+0+0000000000.json", 0, ObjectRange("id", 0, 2, 2), ints(7
 SECOND = ObjectLines("t+0+0000000003.json", 0, ObjectRange("id", 3, 5, 2), ints(7, NO_KEY))
 LAKE = Lake(
     ints(7, 8),
-    {7: (FIRST.key, 0), 8: (FIRST.key, 1)},
+    {FIRST.key: [(0, 7), (1, 8)]},
     {SECOND.key: frozenset({1})},
     frozenset({"9"}),
 )
@@ -57,8 +57,15 @@ def test_a_deleted_object_is_named_with_its_offsets_and_the_silver_rows_that_cam
 
 
 def test_a_deleted_silver_row_is_named_by_key_and_by_line() -> None:
-    result = balance(lake=replace(LAKE, silver_keys=ints(7), silver_places={7: (FIRST.key, 0)}))
+    result = balance(lake=replace(LAKE, silver_keys=ints(7), silver_places={FIRST.key: [(0, 7)]}))
     assert result.faults == {"missing_keys": ["8"], "lines_not_in_lake": [f"{FIRST.key} line 1"]}
+
+
+def test_a_key_that_stands_twice_in_silver_is_named() -> None:
+    doubled = replace(
+        LAKE, silver_keys=ints(7, 8, 7), silver_places={FIRST.key: [(0, 7), (1, 8)], SECOND.key: [(0, 7)]}
+    )
+    assert balance(lake=doubled).faults == {"keys_twice_in_silver": ["7"]}
 
 
 def test_offsets_in_two_objects_are_named() -> None:
@@ -82,7 +89,7 @@ def test_an_object_of_an_earlier_topic_is_named_with_both_ids() -> None:
 
 
 def test_a_silver_row_that_names_a_line_of_another_event_is_named() -> None:
-    moved = replace(LAKE, silver_places={7: (FIRST.key, 1), 8: (FIRST.key, 0)})
+    moved = replace(LAKE, silver_places={FIRST.key: [(1, 7), (0, 8)]})
     assert len(balance(lake=moved).silver_rows_without_a_line) == 2
 
 
