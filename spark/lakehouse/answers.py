@@ -17,9 +17,9 @@ def define_views(spark: SparkSession, events: Mapping[EventName, DataFrame]) -> 
     for name, rows in events.items():
         rows.createOrReplaceTempView(name)
     kept = []
-    for name in VIEWS:
-        frame = spark.sql(text(name)).persist()
-        frame.createOrReplaceTempView(name)
+    for view in VIEWS:
+        frame = spark.sql(text(view)).persist()
+        frame.createOrReplaceTempView(view)
         kept.append(frame)
     return kept
 

@@ -1,7 +1,7 @@
 """The objects in S3 as lines: which are new, in chunks of bounded size, each line with its object and its number.
 
-Only what comes after the last object that was done is listed, folder by folder; keys sort as their offsets do. An object
-never changes, so reading one again gives the same lines.
+Only what comes after the last object that was done is listed, folder by folder; keys sort as their offsets do.
+An object never changes, so reading one again gives the same lines.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,7 +38,9 @@ def partitions(s3: "S3Client", settings: Settings, event: EventType) -> list[int
     """Return the partitions that have a folder, in order."""
     prefix = topic_prefix(event.topic(settings.user_id)) + "partition="
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=settings.bucket, Prefix=prefix, Delimiter="/")
-    names = [item["Prefix"].removeprefix(prefix).rstrip("/") for page in pages for item in page.get("CommonPrefixes", [])]
+    names = [
+        item["Prefix"].removeprefix(prefix).rstrip("/") for page in pages for item in page.get("CommonPrefixes", [])
+    ]
     return sorted(int(name) for name in names if name.isdecimal())
 
 
@@ -78,10 +80,10 @@ def chunks(
 def read_lines(spark: SparkSession, settings: Settings, event: EventType, chunk: list[BronzeObject]) -> DataFrame:
     """Return the lines of a chunk: `_object`, `_line` (from 0), `_partition`, `raw`."""
     root = f"s3a://{settings.bucket}/"
-    reader = spark.read.option("wholetext", True)
+    reader = spark.read
     path = F.col("_metadata.file_path")
     if len(chunk) <= _FEW:
-        texts = reader.text([root + item.key for item in chunk])
+        texts = reader.text([root + item.key for item in chunk], wholetext=True)
     else:
         by_partition: dict[int, list[str]] = {}
         for item in chunk:
@@ -90,7 +92,7 @@ def read_lines(spark: SparkSession, settings: Settings, event: EventType, chunk:
         wanted = F.lit(False)
         for keys in by_partition.values():
             wanted |= path.between(keys[0], keys[-1])
-        texts = reader.option("pathGlobFilter", "*.{json,json.gz}").text(folders).where(wanted)
+        texts = reader.option("pathGlobFilter", "*.{json,json.gz}").text(folders, wholetext=True).where(wanted)
     name = F.substring(path, len(root) + 1, 2000).alias("_object")
     partition = F.regexp_extract("_object", r"partition=(\d+)/", 1).cast("int").alias("_partition")
     pieces = F.split("value", "\n")

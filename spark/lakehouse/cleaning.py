@@ -1,7 +1,8 @@
 """The cleaning rules, as DataFrame -> DataFrame, for batch and stream alike.
 
-In: lines with their JSON text in `raw`, and any other columns, which are kept. Out: those columns, the silver columns of
-the event, and `reason`: null for a clean row, else why the row belongs in quarantine (its silver columns then mean nothing).
+In: lines with their JSON text in `raw`, and any other columns, which are kept. Out: those columns, the silver columns
+of the event, and `reason`: null for a clean row, else why the row belongs in quarantine (its silver columns then mean
+nothing).
 Nothing that isn't understood becomes null silently: null is for JSON's null, empty text and the known markers only.
 """
 
@@ -51,7 +52,9 @@ def clean(lines: DataFrame, event: EventType) -> DataFrame:
     problems = [_said(key.isNull(), F.lit(f"key missing: {event.key_column} is null")), *rules.problems]
     reason = F.coalesce("_shape", F.nullif(F.concat_ws("; ", *problems), F.lit("")))
     columns = {"ind": key, **rules.columns}
-    return values.select(*kept, *(columns[name].alias(name) for name in SILVER[event.name].names), reason.alias("reason"))
+    return values.select(
+        *kept, *(columns[name].alias(name) for name in SILVER[event.name].names), reason.alias("reason")
+    )
 
 
 def _value(name: str, kind: str) -> Column:
@@ -73,7 +76,7 @@ def _shape_problem(event: EventType) -> Column:
         _said(F.size(missing) > 0, F.concat(F.lit("missing column: "), F.array_join(missing, ", "))),
         _said(F.size(unknown) > 0, F.concat(F.lit("unknown column: "), F.array_join(unknown, ", "))),
     )
-    twice = F.expr("json_object_keys(raw) IS NOT NULL AND size(array_distinct(json_object_keys(raw))) < size(json_object_keys(raw))")
+    twice = keys.isNotNull() & (F.size(F.array_distinct(keys)) < F.size(keys))
     return (
         F.when(F.col("_json").isNull() & twice, F.lit("not JSON: a column stands in it twice"))
         .when(F.col("_json").isNull() | ~_is_one_value(), F.lit("not JSON"))
@@ -126,11 +129,19 @@ def _pin() -> Rules:
     number = F.when(text.rlike(_COUNT), F.regexp_extract(text, _COUNT, 1).cast("decimal(18,6)") * factor)
     whole = number == F.floor(number)
     count = F.when(whole & (number <= _LARGEST_INT), number.cast("int"))
-    problem = (
-        F.when(text.isNotNull() & ~F.coalesce(whole, F.lit(False)), F.concat(F.lit("unparseable follower_count: "), text))
-        .when(number > _LARGEST_INT, F.concat(F.lit("out of range: follower_count is "), text))
+    problem = F.when(
+        text.isNotNull() & ~F.coalesce(whole, F.lit(False)), F.concat(F.lit("unparseable follower_count: "), text)
+    ).when(number > _LARGEST_INT, F.concat(F.lit("out of range: follower_count is "), text))
+    names = (
+        "unique_id",
+        "title",
+        "description",
+        "poster_name",
+        "tag_list",
+        "is_image_or_video",
+        "image_src",
+        "category",
     )
-    names = ("unique_id", "title", "description", "poster_name", "tag_list", "is_image_or_video", "image_src", "category")
     columns = {name: _text(name) for name in names}
     saved = F.regexp_replace(_text("save_location"), _SAVED_IN, "")
     return Rules({**columns, "follower_count": count, "save_location": saved}, [problem])

@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pyspark
-from pyspark.serializers import UTF8Deserializer, read_int
 
 from pinline import java
 from pinline.errors import PinlineError
@@ -68,10 +68,11 @@ def command(settings: Settings, conf: Mapping[str, str], folder: Path, program: 
     ]
 
 
-def environment() -> dict[str, str]:
-    """Return this process's environment with what Spark's JVM needs: its home, and this Python for its workers."""
+def environment(bind: str = "127.0.0.1") -> dict[str, str]:
+    """Return this process's environment with what Spark's JVM needs: its home, this Python for its
+    workers, and the address that its ports are bound to."""
     inherited = {name: value for name, value in os.environ.items() if name != "SPARK_REMOTE"}  # it would start a client
-    return {**inherited, "SPARK_HOME": str(SPARK_HOME), "PYSPARK_PYTHON": sys.executable}
+    return {**inherited, "SPARK_HOME": str(SPARK_HOME), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": bind}
 
 
 def start_driver(settings: Settings, conf: Mapping[str, str]) -> None:
@@ -88,10 +89,6 @@ def start_driver(settings: Settings, conf: Mapping[str, str]) -> None:
         cwd=folder,
         start_new_session=True,  # Ctrl-C is for this process
     )
-    try:
-        process.wait(0)
-    except subprocess.TimeoutExpired:
-        pass
     while not address.exists():
         try:
             code = process.wait(0.05)
@@ -99,8 +96,9 @@ def start_driver(settings: Settings, conf: Mapping[str, str]) -> None:
             continue
         raise PinlineError(f"Spark's JVM ended with code {code} while starting; its messages are above.")
     with address.open("rb") as file:
-        os.environ["PYSPARK_GATEWAY_PORT"] = str(read_int(file))
-        os.environ["PYSPARK_GATEWAY_SECRET"] = UTF8Deserializer().loads(file)
+        port, secret_size = struct.unpack(">ii", file.read(8))
+        os.environ["PYSPARK_GATEWAY_PORT"] = str(port)
+        os.environ["PYSPARK_GATEWAY_SECRET"] = file.read(secret_size).decode()
     os.environ["PYSPARK_PYTHON"] = sys.executable
 
 

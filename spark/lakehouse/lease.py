@@ -112,7 +112,9 @@ class Lease:
     def _update(self, change: str) -> None:
         while True:
             try:
-                self.lake.sql(f"UPDATE {{table}} {change} WHERE run = {literal(self.run)} AND state = 'running'", "ops.run")
+                self.lake.sql(
+                    f"UPDATE {{table}} {change} WHERE run = {literal(self.run)} AND state = 'running'", "ops.run"
+                )
                 return
             except PySparkException as error:
                 if not is_conflict(error):

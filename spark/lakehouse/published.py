@@ -43,7 +43,11 @@ def record(lake: Lake, run: str, versions: Versions) -> None:
 
 def _last_change(lake: Lake, table: str) -> int:
     for limit in ("LIMIT 10", ""):
-        rows = lake.sql(f"DESCRIBE HISTORY {{table}} {limit}", table).select("version", "operation", "operationMetrics").collect()
+        rows = (
+            lake.sql(f"DESCRIBE HISTORY {{table}} {limit}", table)
+            .select("version", "operation", "operationMetrics")
+            .collect()
+        )
         for row in rows:
             if _changes_rows(row):
                 return int(row.version)

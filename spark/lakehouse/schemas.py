@@ -66,5 +66,3 @@ def record_pattern(event: EventType) -> str:
 def value_pattern(column: Column) -> str:
     """Return the regular expression of `schema_of_variant` of a value that the column may hold. VOID is JSON's null."""
     return f"{VARIANT_TYPES[column.json_type]}|VOID"
-
-

@@ -15,7 +15,9 @@ from pinline.settings import Settings, address, load
 def server_conf(settings: Settings, bind: str) -> dict[str, str]:
     """Return `spark_conf` with the server's address. Raises SettingsError if SPARK_REMOTE is not set."""
     if settings.spark_remote is None:
-        raise SettingsError("SPARK_REMOTE is not set: it says on which port to serve. Try: SPARK_REMOTE=sc://127.0.0.1:15002")
+        raise SettingsError(
+            "SPARK_REMOTE is not set: it says on which port to serve. Try: SPARK_REMOTE=sc://127.0.0.1:15002"
+        )
     return {
         **spark_conf(settings),
         "spark.connect.grpc.binding.address": bind,
@@ -36,7 +38,7 @@ def main() -> None:
     program = ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
     command = jvm.command(settings, server_conf(settings, bind), folder, program)
     os.chdir(folder)
-    os.execve(command[0], command, jvm.environment())
+    os.execve(command[0], command, jvm.environment(bind))
 
 
 if __name__ == "__main__":

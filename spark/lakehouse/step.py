@@ -23,9 +23,15 @@ def run_alone(
 ) -> None:
     """Parse the command line, do `work` under the lease and print its result. Ends the process with 0, or an error's code."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", default="manual", help="the id of the run that this step is a part of (default %(default)s)")
     parser.add_argument(
-        "--wait", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="how long to wait for another run (default %(default)s)"
+        "--run", default="manual", help="the id of the run that this step is a part of (default %(default)s)"
+    )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=WAIT_SECONDS,
+        metavar="SECONDS",
+        help="how long to wait for another run (default %(default)s)",
     )
     options(parser)
     arguments = parser.parse_args()

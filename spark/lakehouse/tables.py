@@ -110,10 +110,10 @@ def open_lake(settings: Settings) -> Lake:
 def existing(lake: Lake, schema: str) -> set[str]:
     """Return the names of a schema's tables: the folders with a Delta log."""
     prefix = f"lake/{schema}/"
-    pages = lake.s3.get_paginator("list_objects_v2").paginate(
-        Bucket=lake.settings.bucket, Prefix=prefix, Delimiter="/"
-    )
-    names = [item["Prefix"].removeprefix(prefix).rstrip("/") for page in pages for item in page.get("CommonPrefixes", [])]
+    pages = lake.s3.get_paginator("list_objects_v2").paginate(Bucket=lake.settings.bucket, Prefix=prefix, Delimiter="/")
+    names = [
+        item["Prefix"].removeprefix(prefix).rstrip("/") for page in pages for item in page.get("CommonPrefixes", [])
+    ]
     return {name for name in names if _has_log(lake, f"{prefix}{name}/_delta_log/")}
 
 
@@ -121,7 +121,9 @@ def create(lake: Lake) -> None:
     """Create what is missing of silver, quarantine and ops."""
     found = {f"{schema}.{name}" for schema in ("silver", "quarantine", "ops") for name in existing(lake, schema)}
     side_by_side(
-        lambda table: lake.sql(f"CREATE TABLE IF NOT EXISTS {{table}} ({_TABLES[table][0]}) USING DELTA {_TABLES[table][1]}", table),
+        lambda table: lake.sql(
+            f"CREATE TABLE IF NOT EXISTS {{table}} ({_TABLES[table][0]}) USING DELTA {_TABLES[table][1]}", table
+        ),
         [table for table in _TABLES if table not in found],
     )
 
@@ -162,7 +164,7 @@ def side_by_side(work: Callable[[str], object], names: Iterable[str], threads: i
 def is_conflict(error: PySparkException) -> bool:
     """Whether Delta refused a commit because another one came first."""
     text = str(error)
-    return "DELTA_CONCURRENT" in text or "Concurrent" in text and "Exception" in text
+    return "DELTA_CONCURRENT" in text or ("Concurrent" in text and "Exception" in text)
 
 
 def _has_log(lake: Lake, prefix: str) -> bool:

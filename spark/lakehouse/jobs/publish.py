@@ -14,7 +14,9 @@ def publish(lake: Lake, lease: Lease) -> str:
 
         def copy(question: str) -> None:
             rows = lake.read(f"gold_next.{question}").coalesce(1)
-            rows.write.format("delta").mode("overwrite").option("overwriteSchema", True).save(lake.path(f"gold.{question}"))
+            rows.write.format("delta").mode("overwrite").option("overwriteSchema", True).save(
+                lake.path(f"gold.{question}")
+            )
             fault.after(lake.settings, f"gold:{question}")
 
         side_by_side(copy, QUESTIONS)

@@ -83,7 +83,11 @@ def _measure_nulls(lake: Lake, versions: Versions, quality: Quality) -> None:
     for event in EVENTS:
         shares = [F.avg(F.col(name).isNull().cast("double")).alias(name) for name in SILVER[event.name].names]
         frame = lake.read(f"silver.{event.name}", versions[event.name]).agg(*shares)
-        frames.append(frame.unpivot([], SILVER[event.name].names, "name", "share").withColumn("event", F.lit(event.name)))
+        frames.append(
+            frame.unpivot([], [*map(F.col, SILVER[event.name].names)], "name", "share").withColumn(
+                "event", F.lit(event.name)
+            )
+        )
     for row in frames[0].union(frames[1]).union(frames[2]).collect():
         quality.measures.append((row.event, "null_share", row.name, row.share or 0.0))
 

@@ -53,7 +53,11 @@ def _load_chunk(lake: Lake, event: EventType, run: str, chunk: list[BronzeObject
         in_reach = F.lit(False) if low is None else F.col("ind").between(low, high)
         judged = judge(cleaned, lake.read(f"silver.{event.name}").where(in_reach), event).persist()
         try:
-            rows = judged.groupBy("_partition", "verdict").agg(F.count("*").alias("n"), F.count_if("fresh").alias("fresh")).collect()
+            rows = (
+                judged.groupBy("_partition", "verdict")
+                .agg(F.count("*").alias("n"), F.count_if("fresh").alias("fresh"))
+                .collect()
+            )
             if any(row.verdict == "quarantined" for row in rows):
                 _quarantine(lake, event, run, judged)
             if any(row.fresh for row in rows):
@@ -91,7 +95,9 @@ def judge(cleaned: DataFrame, silver: DataFrame, event: EventType) -> DataFrame:
         .when(same, "duplicate")
         .otherwise("quarantined")
     )
-    conflict = F.concat(F.lit("key conflict: "), kept["_object"], F.lit(" line "), kept["_line"].cast("string"), F.lit(" was first"))
+    conflict = F.concat(
+        F.lit("key conflict: "), kept["_object"], F.lit(" line "), kept["_line"].cast("string"), F.lit(" was first")
+    )
     return judged.select(
         *names,
         "_object",

@@ -1,0 +1,63 @@
+"""What the lake holds, for accounting and trace: Arrow tables and plain rows. Reads only."""
+
+from typing import Any
+
+import pyarrow as pa  # type: ignore[import-untyped]
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
+
+from lakehouse import tables
+from lakehouse.tables import Lake
+from pinline.events import EVENTS, EventName, EventType
+from pinline.settings import Settings
+
+Rows = list[dict[str, Any]]
+
+
+def silver(settings: Settings, event: EventName) -> pa.Table:
+    """Return all rows of a silver table: its columns, `_object`, `_line`."""
+    lake = _open(settings)
+    return lake.read(f"silver.{event}").toArrow()
+
+
+def silver_places(settings: Settings) -> dict[EventName, pa.Table]:
+    """Return for each event the columns `ind`, `_object`, `_line` of its silver rows."""
+    lake = _open(settings)
+    return {e.name: lake.read(f"silver.{e.name}").select("ind", "_object", "_line").toArrow() for e in EVENTS}
+
+
+def quarantine(settings: Settings) -> dict[EventName, pa.Table]:
+    """Return for each event the columns `_object`, `_line`, `reason`, `key` of its quarantined lines; `key` is the
+    event key as text, null when the line has none that can be read."""
+    lake = _open(settings)
+    columns = ("_object", "_line", "reason")
+    return {e.name: _quarantined(lake, e).select(*columns, _raw_key(e).alias("key")).toArrow() for e in EVENTS}
+
+
+def event_rows(settings: Settings, ind: int) -> dict[EventName, tuple[dict[str, Any] | None, Rows]]:
+    """Return for each event its silver row (None if there is none) and its quarantined lines."""
+    lake = _open(settings)
+    found: dict[EventName, tuple[dict[str, Any] | None, Rows]] = {}
+    for event in EVENTS:
+        rows = _dicts(lake.read(f"silver.{event.name}").where(F.col("ind") == ind))
+        quarantined = _dicts(_quarantined(lake, event).where(_raw_key(event) == str(ind)).drop("event"))
+        found[event.name] = (rows[0] if rows else None, quarantined)
+    return found
+
+
+def _open(settings: Settings) -> Lake:
+    lake = tables.open_lake(settings)
+    tables.create(lake)
+    return lake
+
+
+def _quarantined(lake: Lake, event: EventType) -> DataFrame:
+    return lake.read("quarantine.records").where(F.col("event") == event.name)
+
+
+def _raw_key(event: EventType) -> Column:
+    return F.expr(f"try_variant_get(try_parse_json(raw), '$.{event.key_column}', 'string')")
+
+
+def _dicts(frame: DataFrame) -> Rows:
+    return [row.asDict(recursive=True) for row in frame.collect()]

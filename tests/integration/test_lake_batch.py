@@ -1,0 +1,264 @@
+"""The batch against a real Connect server and a real S3: what ends in silver, in quarantine and in gold."""
+
+import random
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+
+from lakehouse import batch, inspect, rebuild, results, tables
+from lakehouse.jobs.quality import QualityError
+from lakehouse.lease import Lease
+from pinline.errors import PinlineError, StateError
+from pinline.events import EVENTS, GEO, PIN, USER
+from pinline.settings import Settings
+from tests.e2e import oracle
+from tests.fixtures.backends import MakeSettings
+from tests.fixtures.lake import put_object
+
+pytestmark = pytest.mark.integration
+
+Row = dict[str, Any]
+
+
+def user_row(ind: int, **values: object) -> Row:
+    row: Row = {"ind": ind, "first_name": "Ann", "last_name": "Lee", "age": 20, "date_joined": "2016-01-02T03:04:05"}
+    return row | values
+
+
+def many_rows(count: int) -> dict[str, list[Row]]:
+    """Rows with ties, shared names, dirt and incomplete events."""
+    draw = random.Random(11)
+    found: dict[str, list[Row]] = {event.name: [] for event in EVENTS}
+    for ind in range(count):
+        poster = draw.randrange(40)
+        person = random.Random(poster)
+        pin: Row = dict.fromkeys(PIN.column_names, "text")
+        pin |= {
+            "index": ind,
+            "downloaded": 1,
+            "poster_name": f"Poster {poster}" if poster else "User Info Error",
+            "follower_count": person.choice(["7", "12k", "1.5k", "3M", "User Info Error"]),
+            "category": draw.choice(["art", "quotes", "travel"]),
+            "save_location": "Local save in /data/art",
+        }
+        geo = {
+            "ind": ind,
+            "timestamp": f"{draw.randint(2017, 2023)}-05-06T07:08:09",
+            "latitude": draw.uniform(-90, 90),
+            "longitude": float(person.randint(-180, 180)),
+            "country": person.choice(["Aruba", "Cote d'Ivoire", "Niue", "Åland"]),
+        }
+        user = user_row(
+            ind,
+            first_name=person.choice(["Ann", "Bo"]),
+            age=person.choice([17, 18, 24, 25, 35, 36, 50, 51, None]),
+            date_joined=f"{person.randint(2014, 2021)}-01-02T03:04:05",
+        )
+        for event, row in zip(EVENTS, (pin, geo, user), strict=True):
+            if draw.random() > 0.03:
+                found[event.name].append(row)
+    return found
+
+
+def put_all(settings: Settings, rows: dict[str, list[Row]], size: int = 100, partitions: int = 2) -> None:
+    for event in EVENTS:
+        for partition in range(partitions):
+            mine = rows[event.name][partition::partitions]
+            for start in range(0, len(mine), size):
+                put_object(settings, event, start, mine[start : start + size], partition=partition)
+
+
+def users(settings: Settings) -> list[Row]:
+    return sorted(inspect.silver(settings, "user").to_pylist(), key=lambda row: int(row["ind"]))
+
+
+def quarantined(settings: Settings) -> list[tuple[int, str]]:
+    return sorted((row["_line"], row["reason"]) for row in inspect.quarantine(settings)["user"].to_pylist())
+
+
+def measured(settings: Settings, event: str) -> dict[str, int]:
+    """The rows of the last run, by what became of them."""
+    rows = tables.open_lake(settings).read("ops.quality").where(f"event = '{event}' AND measure LIKE 'rows_%'")
+    last = rows.orderBy("measured_at").collect()[-4:]
+    return {row.measure: int(row.value) for row in last}
+
+
+def test_silver_and_answers_equal_those_of_another_engine(lake_settings: Settings) -> None:
+    rows = many_rows(400)
+    put_all(lake_settings, rows)
+    assert batch.run(lake_settings)
+    database = duckdb.connect()
+    for event in EVENTS:
+        database.register(
+            f"{event.name}_rows", pd.DataFrame(rows[event.name]).astype({"age": "Int64"} if event is USER else {})
+        )
+        moment = {"geo": "timestamp", "user": "date_joined"}.get(event.name)
+        replaced = f'REPLACE (CAST("{moment}" AS TIMESTAMP) AS "{moment}")' if moment else ""
+        database.execute(f"CREATE TABLE raw_{event.name} AS SELECT * {replaced} FROM {event.name}_rows")
+    database.execute(oracle._CLEAN)
+    answers = {question: oracle.ordered(found) for question, found in results.results(lake_settings).items()}
+    assert answers == oracle.answers(database)
+    for event in EVENTS:
+        table = inspect.silver(lake_settings, event.name).drop(["_object", "_line"])
+        names = ", ".join(f'"{name}"' for name in table.column_names)
+        database.register("stored", table)
+        moment = {"geo": "timestamp", "user": "date_joined"}.get(event.name)
+        plain = f'REPLACE (CAST("{moment}" AS TIMESTAMP) AS "{moment}")' if moment else ""
+        stored = f"SELECT {names} FROM (SELECT * {plain} FROM stored)"
+        expected = f'SELECT {names} FROM "{event.name}"'
+        assert (
+            database.execute(f"({stored} EXCEPT ALL {expected}) UNION ALL ({expected} EXCEPT ALL {stored})").fetchall()
+            == []
+        )
+    assert not batch.run(lake_settings)
+
+
+def test_a_second_run_reads_only_what_is_new(lake_settings: Settings) -> None:
+    put_object(lake_settings, USER, 0, [user_row(1), user_row(2)])
+    assert batch.run(lake_settings)
+    put_object(lake_settings, USER, 2, [user_row(3)], gzipped=True)
+    put_object(lake_settings, USER, 0, [user_row(4)], partition=1)
+    assert batch.run(lake_settings)
+    assert [row["ind"] for row in users(lake_settings)] == [1, 2, 3, 4]
+    assert measured(lake_settings, "user")["rows_read"] == 2
+    assert not batch.run(lake_settings)
+
+
+def test_duplicates_change_neither_silver_nor_answers(lake_settings: Settings) -> None:
+    put_object(lake_settings, USER, 0, [user_row(1), user_row(1), user_row(2)])
+    assert batch.run(lake_settings)
+    before = users(lake_settings)
+    put_object(lake_settings, USER, 3, [user_row(2, date_joined="2016-01-02 03:04:05"), user_row(1)])
+    assert batch.run(lake_settings)
+    assert users(lake_settings) == before
+    assert measured(lake_settings, "user") == {
+        "rows_read": 2,
+        "rows_inserted": 0,
+        "rows_duplicate": 2,
+        "rows_quarantined": 0,
+    }
+    assert not batch.run(lake_settings)
+
+
+def test_the_same_key_with_other_content_is_a_key_conflict_and_the_first_stays(lake_settings: Settings) -> None:
+    second = put_object(lake_settings, USER, 0, [user_row(1, age=40)], partition=10)
+    first = put_object(lake_settings, USER, 5, [user_row(7), user_row(1), user_row(1, age=30)], partition=2)
+    assert batch.run(lake_settings)
+    assert [(row["ind"], row["age"], row["_object"], row["_line"]) for row in users(lake_settings)] == [
+        (1, 20, first, 1),
+        (7, 20, first, 0),
+    ]
+    put_object(lake_settings, USER, 0, [user_row(7, age=99)], partition=0)
+    assert batch.run(lake_settings)
+    rows = inspect.quarantine(lake_settings)["user"].to_pylist()
+    assert {(row["key"], row["reason"]) for row in rows} == {
+        ("1", f"key conflict: {first} line 1 was first"),
+        ("7", f"key conflict: {first} line 0 was first"),
+    }
+    assert {(row["_object"], row["_line"]) for row in rows} >= {(second, 0), (first, 2)}
+
+
+def test_bad_lines_end_in_quarantine_and_the_run_goes_on(lake_settings: Settings) -> None:
+    lines: list[object] = [
+        user_row(1),
+        '{"ind": 2, "first',
+        "{}",
+        user_row(3, age="20"),
+        user_row(4, nickname="x"),
+        {"ind": 5},
+        user_row(6, date_joined="yesterday"),
+        "",
+        user_row(8),
+    ]
+    put_object(lake_settings, USER, 0, lines)
+    assert batch.run(lake_settings)
+    assert [(row["ind"], row["_line"]) for row in users(lake_settings)] == [(1, 0), (8, 8)]
+    assert quarantined(lake_settings) == [
+        (1, "not JSON"),
+        (2, "empty object"),
+        (3, "wrong type: age is STRING, not integer"),
+        (4, "unknown column: nickname"),
+        (5, "missing column: first_name, last_name, age, date_joined"),
+        (6, "unparseable date_joined: yesterday"),
+        (7, "not JSON"),
+    ]
+    silver, rows = inspect.event_rows(lake_settings, 3)["user"]
+    assert silver is None
+    assert [row["raw"] for row in rows] == [
+        '{"ind": 3, "first_name": "Ann", "last_name": "Lee", "age": "20", "date_joined": "2016-01-02T03:04:05"}'
+    ]
+
+
+def test_too_much_quarantine_stops_the_run_before_it_publishes(
+    lake_settings: Settings, make_settings: MakeSettings
+) -> None:
+    put_object(lake_settings, USER, 0, [user_row(1)])
+    assert batch.run(lake_settings)
+    strict = lake_settings.model_copy(update={"quality_max_quarantined": 0.5})
+    put_object(lake_settings, USER, 1, ["broken", "broken too", user_row(2)])
+    for _ in range(2):  # it stays stopped, though the second run finds no new object
+        with pytest.raises(QualityError, match="2 of 3 rows .* in quarantine"):
+            batch.run(strict)
+    assert batch.run(lake_settings)
+    assert not batch.run(strict)
+
+
+def test_many_small_objects_are_read_in_one_go(lake_settings: Settings) -> None:
+    for ind in range(80):
+        put_object(lake_settings, USER, ind, [user_row(ind)], partition=ind % 3)
+    assert batch.run(lake_settings)
+    put_object(lake_settings, USER, 80, [user_row(80)])
+    for ind in range(81, 160):
+        put_object(lake_settings, USER, ind, [user_row(ind)], partition=ind % 3)
+    assert batch.run(lake_settings)
+    assert measured(lake_settings, "user")["rows_read"] == 80
+    assert [row["ind"] for row in users(lake_settings)] == list(range(160))
+
+
+def test_rebuild_finds_what_was_taken_from_silver(lake_settings: Settings) -> None:
+    put_object(lake_settings, USER, 0, [user_row(1), "broken", user_row(2), user_row(2)])
+    put_object(lake_settings, GEO, 0, ["{}"])
+    assert batch.run(lake_settings)
+    before = users(lake_settings)
+    lake = tables.open_lake(lake_settings)
+    lake.sql("DELETE FROM {table} WHERE ind = 1", "silver.user")
+    rebuild.empty(lake_settings)
+    assert batch.run(lake_settings)
+    assert users(lake_settings) == before
+    assert quarantined(lake_settings) == [(1, "not JSON")]
+
+
+def test_a_run_names_the_holder_of_the_lease_and_takes_an_expired_one(lake_settings: Settings) -> None:
+    lake = tables.open_lake(lake_settings)
+    tables.create(lake)
+    said: list[str] = []
+    first, second = Lease(lake, "first", seconds=600), Lease(lake, "second")
+    assert not first.acquire(wait_seconds=0, tell=said.append)
+    first.pin({"pin": 1, "geo": 2, "user": 3})
+    with pytest.raises(StateError, match="run first is at work since"):
+        second.acquire(wait_seconds=0, tell=said.append)
+    assert not Lease(lake, "first", seconds=0).acquire(wait_seconds=0, tell=said.append)
+    assert first.pinned() == {"pin": 1, "geo": 2, "user": 3}
+    assert not second.acquire(wait_seconds=0, tell=said.append)
+    with pytest.raises(StateError, match="run first has no pinned silver versions"):
+        first.pinned()
+
+
+def test_a_missing_bucket_and_an_empty_gold_are_explained(make_settings: MakeSettings, lake_settings: Settings) -> None:
+    missing = lake_settings.model_copy(update={"s3_bucket": "no-such-bucket"})
+    missing.__dict__.pop("bucket", None)
+    with pytest.raises(PinlineError, match="no-such-bucket .* `make up` creates it"):
+        batch.run(missing)
+    with pytest.raises(StateError, match="Try: make batch"):
+        results.results(lake_settings)
+
+
+def test_names_of_the_lake_are_registered(lake_settings: Settings) -> None:
+    put_object(lake_settings, USER, 0, [user_row(1)])
+    assert batch.run(lake_settings)
+    lake = tables.open_lake(lake_settings)
+    tables.register(lake)
+    assert lake.spark.sql("SELECT user_name FROM silver.user").collect()[0].user_name == "Ann Lee"
+    assert lake.spark.sql("SELECT count(*) AS n FROM gold.q6").collect()[0].n == 0
