@@ -9,13 +9,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import structlog
 from pyspark.errors import PySparkException
 from rich.console import Console
 
 from lakehouse import published, tables
 from lakehouse.jobs import check, publish, quality, questions, silver
 from lakehouse.lease import Lease
+from lakehouse.session import first_lines
 from lakehouse.step import WAIT_SECONDS
 from lakehouse.tables import Lake, side_by_side
 from pinline.errors import PinlineError
@@ -74,8 +74,8 @@ def run(settings: Settings, *, wait_seconds: float = WAIT_SECONDS) -> bool:
             return False
         try:
             _steps(lake, lease, work, display)
-        except PinlineError as error:
-            lease.release("failed", str(error))
+        except BaseException as error:
+            lease.release("failed", f"{type(error).__name__}: {error}"[:1000])
             raise
     return True
 
@@ -116,7 +116,7 @@ def main() -> None:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
     except PySparkException as error:
-        structlog.get_logger().error("batch failed", error=str(error)[:2000])
+        print(f"the batch failed in Spark: {first_lines(error)}", file=sys.stderr)
         sys.exit(1)
 
 

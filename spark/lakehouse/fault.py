@@ -1,8 +1,8 @@
 """A kill at a named moment, for tests: the setting PINLINE_FAULT names the moment.
 
 `after:<write>` ends the process (SIGKILL, nothing is cleaned up) right after that write. The writes of a batch in
-order: lease, quarantine:<event>, silver:<event>, progress:<event>, pin, gold_next:<question>, gold_next, quality, gold:<question>,
-gold, published, release.
+order: lease, quarantine:<event>, silver:<event>, progress:<event>, pin, gold_next:<question>, gold_next, quality,
+gold:<question>, gold, published, release.
 """
 
 import os

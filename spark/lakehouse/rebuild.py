@@ -1,8 +1,8 @@
 """Silver and gold anew from S3: after a change of the cleaning rules, or of silver by hand.
 
-First `ops.progress` is emptied, then quarantine and silver, then the batch reads every object. Killed in between, the next batch
-goes on: it reads what progress doesn't name, and finds rows that are still there as inserted. Gold keeps the old answers until
-the new ones are published; silver is incomplete meanwhile.
+First `ops.progress` is emptied, then quarantine and silver, then the batch reads every object. Killed in between, the
+next batch goes on: it reads what progress doesn't name, and finds rows that are still there as inserted. Gold keeps the
+old answers until the new ones are published; silver is incomplete meanwhile.
 """
 
 import sys

@@ -76,6 +76,11 @@ def get_spark(settings: Settings) -> SparkSession:
     return SparkSession.builder.remote(settings.spark_remote).getOrCreate()
 
 
+def first_lines(error: Exception) -> str:
+    """Return the text of Spark's error without the Java stack."""
+    return str(error).partition("\n\nJVM stacktrace")[0][:2000]
+
+
 def _ensure_answers(remote: str) -> None:
     host, port = address(remote)
     try:

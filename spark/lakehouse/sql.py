@@ -1,4 +1,7 @@
-"""Any SQL on the lake: `python -m lakehouse.sql "SELECT * FROM gold.q1"`. Tables: silver.*, gold.*, quarantine.records, ops.*."""
+"""Any SQL on the lake: `python -m lakehouse.sql "SELECT * FROM gold.q1"`.
+
+Tables: silver.*, gold.*, quarantine.records, ops.*.
+"""
 
 import argparse
 import sys
@@ -7,6 +10,7 @@ from pyspark.errors import PySparkException
 
 from lakehouse import tables
 from lakehouse.results import print_frame
+from lakehouse.session import first_lines
 from pinline.errors import PinlineError
 from pinline.settings import load
 
@@ -25,7 +29,7 @@ def main() -> None:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
     except PySparkException as error:
-        print(str(error).partition("\n\nJVM stacktrace")[0], file=sys.stderr)
+        print(first_lines(error), file=sys.stderr)
         sys.exit(1)
 
 

@@ -21,7 +21,7 @@ def run_alone(
     work: Callable[[Lake, Lease, argparse.Namespace], object],
     options: Callable[[argparse.ArgumentParser], object] = lambda _: None,
 ) -> None:
-    """Parse the command line, do `work` under the lease and print its result. Ends the process with 0, or an error's code."""
+    """Parse the command line, do `work` under the lease, print its result. The exit code is 0, or an error's."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--run", default="manual", help="the id of the run that this step is a part of (default %(default)s)"

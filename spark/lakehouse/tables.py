@@ -29,6 +29,7 @@ SCHEMAS = ("silver", "quarantine", "ops", "gold_next", "gold", "stream", "notebo
 QUESTIONS = ("q1", "q2", "q3a", "q3b", "q4", "q5", "q6", "q7", "q8")
 
 _VERSIONS = ", ".join(f"{event.name}_version BIGINT" for event in EVENTS)
+_COUNTS = "rows_read BIGINT, rows_inserted BIGINT, rows_duplicate BIGINT, rows_quarantined BIGINT"
 _SMALL = "TBLPROPERTIES (delta.autoOptimize.autoCompact = true)"  # a row a run: the files of 50 runs become one
 _TABLES: dict[str, tuple[str, str]] = {
     **{f"silver.{event.name}": (SILVER[event.name].ddl, "") for event in EVENTS},
@@ -42,8 +43,7 @@ _TABLES: dict[str, tuple[str, str]] = {
         "TBLPROPERTIES (delta.isolationLevel = 'Serializable')",
     ),
     "ops.progress": (
-        "event STRING, partition INT, last_object STRING, run STRING, written_at TIMESTAMP, rows_read BIGINT, "
-        "rows_inserted BIGINT, rows_duplicate BIGINT, rows_quarantined BIGINT",
+        f"event STRING, partition INT, last_object STRING, run STRING, written_at TIMESTAMP, {_COUNTS}",
         f"PARTITIONED BY (event) {_SMALL}",
     ),
     "ops.published": (f"question STRING, {_VERSIONS}, run STRING, published_at TIMESTAMP", _SMALL),

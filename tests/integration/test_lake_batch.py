@@ -199,7 +199,7 @@ def test_too_much_quarantine_stops_the_run_before_it_publishes(
     strict = lake_settings.model_copy(update={"quality_max_quarantined": 0.5})
     put_object(lake_settings, USER, 1, ["broken", "broken too", user_row(2)])
     for _ in range(2):  # it stays stopped, though the second run finds no new object
-        with pytest.raises(QualityError, match="2 of 3 rows .* in quarantine"):
+        with pytest.raises(QualityError, match=r"2 of 3 rows .* in quarantine"):
             batch.run(strict)
     assert batch.run(lake_settings)
     assert not batch.run(strict)
@@ -249,7 +249,7 @@ def test_a_run_names_the_holder_of_the_lease_and_takes_an_expired_one(lake_setti
 def test_a_missing_bucket_and_an_empty_gold_are_explained(make_settings: MakeSettings, lake_settings: Settings) -> None:
     missing = lake_settings.model_copy(update={"s3_bucket": "no-such-bucket"})
     missing.__dict__.pop("bucket", None)
-    with pytest.raises(PinlineError, match="no-such-bucket .* `make up` creates it"):
+    with pytest.raises(PinlineError, match=r"no-such-bucket .* `make up` creates it"):
         batch.run(missing)
     with pytest.raises(StateError, match="Try: make batch"):
         results.results(lake_settings)

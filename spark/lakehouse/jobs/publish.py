@@ -1,4 +1,4 @@
-"""gold_next → gold: copy the answers, then record in `ops.published` of which silver versions they are. Ends the run."""
+"""gold_next → gold: copy the answers, then record in `ops.published` which silver versions they are of. Ends it."""
 
 from lakehouse import fault, published
 from lakehouse.lease import Lease

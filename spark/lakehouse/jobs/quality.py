@@ -1,7 +1,7 @@
 """Measure the run into `ops.quality`, and stop it before it publishes what can't be right.
 
-It stops when a key stands twice in a silver table, when q1 is empty though there are posts, and when too large a share of the
-rows read since the last publication was quarantined (QUALITY_MAX_QUARANTINED).
+It stops when a key stands twice in a silver table, when q1 is empty though there are posts, and when too large a share
+of the rows read since the last publication was quarantined (QUALITY_MAX_QUARANTINED).
 """
 
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ def measure(lake: Lake, lease: Lease) -> Quality:
         raise QualityError(
             "quality stopped the run, gold stays as it was: "
             + "; ".join(quality.problems)
-            + '. Look: make sql Q="SELECT event, reason, count(*) FROM quarantine.records GROUP BY ALL"'
+            + '. Look: make sql Q="SELECT * FROM quarantine.records"'
         )
     return quality
 
@@ -73,8 +73,8 @@ def _measure_rows(lake: Lake, run: str, quality: Quality) -> None:
     limit = lake.settings.quality_max_quarantined
     if read and quarantined / read > limit:
         quality.problems.append(
-            f"{quarantined:,} of {read:,} rows since the last publication are in quarantine, more than a share of {limit:g} "
-            "(QUALITY_MAX_QUARANTINED)"
+            f"{quarantined:,} of {read:,} rows since the last publication are in quarantine, more than a share of "
+            f"{limit:g} (QUALITY_MAX_QUARANTINED)"
         )
 
 

@@ -1,7 +1,7 @@
 """S3 → silver, one event: new objects become rows of `silver.<event>`, each event exactly once.
 
-Writes, in this order, so that a kill anywhere is repaired by running again: quarantine (MERGE on object and line), silver
-(insert-only MERGE on the key), ops.progress (how far it is). Runs of different events may work at the same time.
+Writes, in this order, so that a kill anywhere is repaired by running again: quarantine (MERGE on object and line),
+silver (insert-only MERGE on the key), ops.progress (how far it is). Runs of different events may work at the same time.
 """
 
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def _load_chunk(lake: Lake, event: EventType, run: str, chunk: list[BronzeObject
         cleaned.unpersist()
     counts = {item.partition: Counts() for item in chunk}
     for row in rows:
-        counts[row._partition] += Counts.of(row.verdict, row.n)
+        counts[row["_partition"]] += Counts.of(row.verdict, row.n)
     progress.advance(lake, event, run, {item.partition: item.key for item in chunk}, counts)
     fault.after(lake.settings, f"progress:{event.name}")
     return counts

@@ -1,0 +1,100 @@
+"""The batch killed between its writes, and two of it at once: real processes against a real server."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from lakehouse import batch, inspect, results, tables
+from pinline.events import GEO, PIN, USER
+from pinline.settings import Settings
+from tests.fixtures.lake import environment, put_object
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
+
+KILLED = -9
+MOMENTS = [
+    "lease",
+    "quarantine:user",
+    "silver:user",
+    "progress:user",
+    "pin",
+    "gold_next:q6",
+    "gold_next",
+    "quality",
+    "gold:q6",
+    "gold",
+    "published",
+]
+
+
+def put_event(settings: Settings, ind: int, category: str = "art") -> None:
+    pin: dict[str, Any] = dict.fromkeys(PIN.column_names, "text")
+    pin |= {"index": ind, "downloaded": 1, "follower_count": "2k", "category": category}
+    geo = {"ind": ind, "timestamp": "2020-01-02T03:04:05", "latitude": 1.5, "longitude": 2.5, "country": "Niue"}
+    user = {"ind": ind, "first_name": "Ann", "last_name": "Lee", "age": 20, "date_joined": "2016-01-02T03:04:05"}
+    put_object(settings, PIN, ind, [pin])
+    put_object(settings, GEO, ind, [geo])
+    put_object(settings, USER, ind, [user, user, user | {"age": 21}, "broken"])
+
+
+def process(settings: Settings, **more: Any) -> subprocess.Popen[str]:
+    values = {
+        "user_id": settings.user_id,
+        "pinline_data": settings.pinline_data,
+        "aws_endpoint_url_s3": settings.aws_endpoint_url_s3,
+        "aws_access_key_id": "test",
+        "aws_secret_access_key": "test",
+        "spark_remote": settings.spark_remote,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "lakehouse.batch"],
+        env=environment(values | more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def is_right(settings: Settings, events: int) -> None:
+    """Silver, quarantine and gold hold exactly `events` events, and nothing is left to do."""
+    for event in (PIN, GEO, USER):
+        rows = inspect.silver(settings, event.name).to_pylist()
+        assert sorted((row["ind"], row["_line"]) for row in rows) == [(ind, 0) for ind in range(events)]
+    quarantine = inspect.quarantine(settings)
+    assert sorted((row["_object"][-6:], row["_line"]) for row in quarantine["user"].to_pylist()) == [
+        (f"{ind}.json", line) for ind in range(events) for line in (2, 3)
+    ]
+    answers = results.results(settings)
+    assert answers["q1"] == [{"country": "Niue", "category": "art", "category_count": events}]
+    assert answers["q6"] == [{"join_year": 2016, "number_users_joined": 1}]
+    assert not batch.run(settings)
+
+
+def give_up_lease(settings: Settings) -> None:
+    """What time does: the lease of a killed run expires."""
+    lake = tables.open_lake(settings)
+    lake.sql("UPDATE {table} SET expires_at = started_at WHERE state = 'running'", "ops.run")
+
+
+def test_a_kill_after_any_write_is_repaired_by_the_next_run(lake_settings: Settings) -> None:
+    for events, moment in enumerate(MOMENTS, start=1):
+        put_event(lake_settings, events - 1)
+        killed = process(lake_settings, pinline_fault=f"after:{moment}")
+        output, _ = killed.communicate(timeout=300)
+        assert killed.returncode == KILLED, f"{moment}: {output}"
+        give_up_lease(lake_settings)
+        batch.run(lake_settings)
+        is_right(lake_settings, events)
+
+
+def test_two_batches_at_once_end_right(lake_settings: Settings) -> None:
+    for ind in range(3):
+        put_event(lake_settings, ind)
+    both = [process(lake_settings), process(lake_settings)]
+    outputs = [one.communicate(timeout=300)[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0], outputs
+    is_right(lake_settings, 3)
+    runs = tables.open_lake(lake_settings).read("ops.run").collect()
+    assert sorted(row.state for row in runs) in (["done"], ["done", "nothing new"])
