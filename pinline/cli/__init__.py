@@ -94,7 +94,7 @@ def _print_json(value: object) -> None:
     sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str) + b"\n")
 
 
-if find_spec("native") and find_spec("native.cli"):
+if find_spec("native") is not None:
     from native.cli import app as native_app
 
     app.add_typer(native_app)
