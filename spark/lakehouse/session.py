@@ -33,8 +33,8 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         # 50 by default: reading a table's log would be a job of 50 tasks
         "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.databricks.delta.allFilesInCrc.enabled": "true",
-        "spark.databricks.delta.incrementalCommit.enabled": "true",
+        # planning each stage anew costs a quarter of a small job's time and gains nothing at two partitions
+        "spark.sql.adaptive.enabled": "false",
         # thousands of one-record objects share a task
         "spark.sql.files.openCostInBytes": "16384",
         **_s3a(settings),
@@ -50,7 +50,6 @@ def _s3a(settings: Settings) -> dict[str, str]:
         "spark.hadoop.fs.s3a.connection.maximum": "64",
         # no probes for files and folders of the same name before each write: Delta's file names are unique
         "spark.hadoop.fs.s3a.performance.flags": "create,mkdir",
-        "spark.hadoop.fs.s3a.connection.establish.timeout": "5s",
     }
     if settings.aws_endpoint_url_s3:
         conf["spark.hadoop.fs.s3a.endpoint"] = settings.aws_endpoint_url_s3

@@ -89,7 +89,15 @@ def test_text_that_only_resembles_a_marker_stays(spark: SparkSession, text: str)
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [("0", 0), ("12", 12), ("124k", 124_000), ("2M", 2_000_000), ("1.2k", 1_200), ("1.005M", 1_005_000), ("4.35k", 4_350)],
+    [
+        ("0", 0),
+        ("12", 12),
+        ("124k", 124_000),
+        ("2M", 2_000_000),
+        ("1.2k", 1_200),
+        ("1.005M", 1_005_000),
+        ("4.35k", 4_350),
+    ],
 )
 def test_follower_counts_are_exact_integers(spark: SparkSession, text: str, count: int) -> None:
     row = with_values(spark, PIN, follower_count=text)
@@ -137,7 +145,19 @@ def test_json_null_is_a_null_but_not_for_the_key(spark: SparkSession) -> None:
 
 def test_text_that_is_not_one_json_object_is_quarantined(spark: SparkSession) -> None:
     good = json.dumps(A_USER)
-    raws = [good[:-5], "", "null", "[1]", "5", "{}", good + good, good + "] x", good + "} x", good + ",{}", "{'ind': 1}"]
+    raws = [
+        good[:-5],
+        "",
+        "null",
+        "[1]",
+        "5",
+        "{}",
+        good + good,
+        good + "] x",
+        good + "} x",
+        good + ",{}",
+        "{'ind': 1}",
+    ]
     expected = ["not JSON"] * len(raws)
     expected[2:6] = ["not an object", "not an object", "not an object", "empty object"]
     assert reasons(spark, USER, *raws) == expected
@@ -167,7 +187,11 @@ def test_unknown_and_missing_columns_are_named(spark: SparkSession) -> None:
         (USER, {"first_name": 5}, "wrong type: first_name is BIGINT, not string"),
         (USER, {"first_name": ["a"]}, "wrong type: first_name is ARRAY<STRING>, not string"),
         (USER, {"date_joined": 1445685831}, "wrong type: date_joined is BIGINT, not timestamp"),
-        (GEO, {"latitude": "1.5", "longitude": {}}, "wrong type: latitude is STRING, not number; wrong type: longitude is OBJECT<>, not number"),
+        (
+            GEO,
+            {"latitude": "1.5", "longitude": {}},
+            "wrong type: latitude is STRING, not number; wrong type: longitude is OBJECT<>, not number",
+        ),
         (PIN, {"follower_count": 12}, "wrong type: follower_count is BIGINT, not string"),
         (PIN, {"index": 2**63}, f"out of range: index is {2**63}"),
         (USER, {"age": 151}, "out of range: age is 151"),
