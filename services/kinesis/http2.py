@@ -7,7 +7,7 @@ the same application. h2 (the library) does the framing.
 import asyncio
 import contextlib
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, cast
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -67,8 +67,7 @@ class Http2(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the connection."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._connections.add(self)
         self._h2.local_settings[SettingCodes.INITIAL_WINDOW_SIZE] = _WINDOW
         self._h2.local_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = _STREAMS

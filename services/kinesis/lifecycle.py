@@ -126,7 +126,7 @@ class Lifecycle:
         if not stream.children:
             await asyncio.sleep(self._settings.state_delay_s)
             await self._in_thread(lambda: self._retain(stream))
-            await self._settle(stream, lambda known: replace(known, status="ACTIVE"))
+            await self._settle(stream, lambda known: finish_step(known, {}, int(time.time() * 1000)))
             return
         count = stream.next_index + len(stream.children)
         grown = asyncio.ensure_future(self._in_thread(lambda: self._grow(stream.topic, count)))

@@ -98,6 +98,8 @@ class Reader:
         `known_end` is the offset after a record that is known to be there: as long as it isn't reached, an empty
         answer is waited for. Raises KafkaException if Kafka doesn't answer.
         """
+        if not self._parked_at(place, offset) and max(self.end_offset(place), known_end) <= offset:
+            return Fetched([], at_end=True)
         with self._taken(place, offset) as parked:
             messages: list[Message] = []
             size = 0
@@ -174,7 +176,15 @@ class Reader:
                     parked.place = None
                     raise KafkaException(error)
             if parked.rest:
+                where = TopicPartition(parked.place.topic, parked.place.partition) if parked.place else None
+                _, end = parked.consumer.get_watermark_offsets(where, cached=True) if where else (0, -1)
+                # what the last fetch told; without it one would wait for the next fetch to find nothing
+                parked.at_end = 0 <= end <= (parked.rest[-1].offset() or 0) + 1
                 return True
+
+    def _parked_at(self, place: Place, offset: int) -> bool:
+        with self._lock:
+            return any(parked.place == place and parked.offset == offset for parked in self._free)
 
     @contextlib.contextmanager
     def _taken(self, place: Place, offset: int) -> Iterator[_Parked]:

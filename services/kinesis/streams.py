@@ -261,6 +261,8 @@ def plan_step(open_shards: list[Shard], target: int) -> tuple[Child, ...]:
 
 def finish_step(stream: Stream, endings: dict[int, int], now_ms: int) -> Stream:
     """Return the stream with the closing shards closed at `endings` (index to offset) and their children open."""
+    if not stream.children:
+        return replace(stream, status="ACTIVE", target=None)
     created = max(now_ms // 1000, 1 + max(stream.by_index[parent].created for parent in stream.closing))
     shards = [
         replace(shard, closed_ms=now_ms, ending=endings[shard.index]) if shard.index in stream.closing else shard
