@@ -1,6 +1,6 @@
 """Clients of AWS's APIs. An unset endpoint means the real service; unset credentials, boto3's chain."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -32,4 +32,18 @@ def s3_client(settings: Settings, *, attempts: int = 5, pool: int = 10) -> "S3Cl
             s3={"addressing_style": "path" if settings.aws_endpoint_url_s3 else "auto"},
             request_checksum_calculation="when_required",
         ),
+    )
+
+
+def kinesis_client(settings: Settings, *, attempts: int = 5) -> Any:
+    """Return a Kinesis client: `attempts` tries a call (botocore's standard mode)."""
+    secret, token = settings.aws_secret_access_key, settings.aws_session_token
+    return boto3.client(
+        "kinesis",
+        region_name=settings.aws_region,
+        endpoint_url=settings.aws_endpoint_url_kinesis,
+        aws_access_key_id=settings.aws_access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        aws_session_token=token.get_secret_value() if token else None,
+        config=Config(retries={"mode": "standard", "total_max_attempts": attempts}, connect_timeout=5, read_timeout=30),
     )

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     """How long the gateway's producer waits for more records: throughput of batches against one client's latency."""
     gateway_access_log: bool = False
 
+    kinesis_limits: bool = True
+    """Whether the Kinesis service limits its shards' throughput as the cloud does."""
+
     sink_config: Path = Path("services/sink/s3-sink.properties")
     sink_metrics_port: Port = 8003
 

@@ -11,7 +11,7 @@ import orjson
 import typer
 from rich.tree import Tree
 
-from pinline.cli import s3, topics
+from pinline.cli import s3, streams, topics
 from pinline.cli.console import err, out
 from pinline.cli.progress import doing
 from pinline.errors import PinlineError
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(topics.app, name="topics")
 app.add_typer(s3.app, name="s3")
+app.add_typer(streams.app, name="streams")
 
 
 @app.command()

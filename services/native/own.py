@@ -18,6 +18,15 @@ def sink(_settings: Settings) -> Launch:
     return _module("sink")
 
 
+def kinesis(settings: Settings) -> Launch:
+    """Return how the Kinesis service is started. It stands alone, so it gets its settings as arguments."""
+    host, port = kinesis_address(settings)
+    command = [sys.executable, "-m", "kinesis", "--host", host, "--port", str(port), "--region", settings.aws_region]
+    command += ["--bootstrap-servers", settings.kafka_bootstrap_servers]
+    command += ["--replication-factor", str(settings.kafka_replication_factor), "--log-format", settings.log_format]
+    return Launch(command=(*command, *([] if settings.kinesis_limits else ["--no-limits"])))
+
+
 def spark(settings: Settings) -> Launch:
     """Return how the Spark Connect server is started; it works in `spark` of the data folder."""
     return _module("lakehouse.server", folders=(settings.pinline_data / "spark",))
@@ -26,6 +35,11 @@ def spark(settings: Settings) -> Launch:
 def gateway_address(settings: Settings) -> tuple[str, int]:
     """Return host and port of the gateway's front with a stage."""
     return address(settings.api_invoke_url)
+
+
+def kinesis_address(settings: Settings) -> tuple[str, int]:
+    """Return host and port of the Kinesis service; without AWS_ENDPOINT_URL_KINESIS nobody is sent there."""
+    return address(settings.aws_endpoint_url_kinesis or "http://127.0.0.1:4567")
 
 
 def spark_address(settings: Settings) -> tuple[str, int]:

@@ -9,6 +9,7 @@ import grpc  # type: ignore[import-untyped]
 import pymysql
 from kafka.admin import KafkaAdminClient
 
+from native import own
 from pinline.errors import SettingsError
 from pinline.kafka import kafka_python_config
 from pinline.settings import Settings, address, secret
@@ -61,6 +62,12 @@ def gateway(settings: Settings) -> None:
     host, port = address(settings.api_invoke_url)
     _get(f"http://{host}:{port}/readyz")
     _get(f"http://{host}:{settings.rest_proxy_port}/readyz")
+
+
+def kinesis(settings: Settings) -> None:
+    """The Kinesis service says that it is ready: Kafka answers, and its streams are known."""
+    host, port = own.kinesis_address(settings)
+    _get(f"http://{host}:{port}/readyz")
 
 
 def sink(settings: Settings) -> None:

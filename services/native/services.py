@@ -58,6 +58,13 @@ SERVICES: dict[str, Service] = {
             needs=frozenset({"s3", "bucket"}),
         ),
         Service(
+            "kinesis",
+            own.kinesis,
+            ready.kinesis,
+            lambda settings: {"AWS_ENDPOINT_URL_KINESIS": own.kinesis_address(settings)},
+            needs=frozenset({"kafka"}),
+        ),
+        Service(
             "gateway",
             own.gateway,
             ready.gateway,
