@@ -19,7 +19,7 @@ from kinesis.control import Members, stream_name
 from kinesis.errors import KinesisError, internal, invalid_argument, stream_not_found, validation
 from kinesis.limits import ShardLimits
 from kinesis.metrics import Metrics
-from kinesis.reader import Place, Reader
+from kinesis.reader import UNKNOWN_PLACE, Place, Reader
 from kinesis.sequence import HASH_KEYS, POSITION_UNIT, hash_key, shard_id
 from kinesis.settings import Settings
 from kinesis.streams import Shard, Stream
@@ -33,10 +33,6 @@ _PUT_TIMEOUT_S = 20.0
 _READS_AT_ONCE = 3
 _GENERATION = "g"
 _HASH_KEY = "explicit-hash-key"
-
-_UNKNOWN_PLACE = frozenset(
-    {KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART}  # noqa: SLF001
-)
 
 
 @dataclass(slots=True)
@@ -276,7 +272,7 @@ class Data:
         unknown_place = False
         for (index, shard), outcome in zip(placed, outcomes, strict=True):
             if not isinstance(outcome, int):
-                if outcome.code() in _UNKNOWN_PLACE:
+                if outcome.code() in UNKNOWN_PLACE:
                     unknown_place = True
                     again.append(index)
                 else:

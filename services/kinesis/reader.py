@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -22,6 +22,12 @@ _THREADS = 4
 _IDLE_S = 2.0
 _GATHER_S = 0.1
 _WAIT_S = 3.0
+_NEWS_S = 0.05
+
+UNKNOWN_PLACE = frozenset(
+    {KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART}  # noqa: SLF001
+)
+"""Errors of a client that doesn't know a new partition yet."""
 
 
 class Place(NamedTuple):
@@ -49,6 +55,18 @@ class _Parked:
     """Fetched and not given out yet."""
     at_end: bool = False
     used: float = 0.0
+
+    def assign(self) -> None:
+        """Send the consumer to its place."""
+        if self.place is not None:
+            self.consumer.assign([TopicPartition(self.place.topic, self.place.partition, self.offset)])
+
+    def learn_place(self) -> None:
+        """Ask Kafka for partitions that this consumer doesn't know yet, and go to its place again."""
+        if self.place is not None:
+            self.consumer.list_topics(self.place.topic, timeout=_WAIT_S)
+            time.sleep(_NEWS_S)
+            self.assign()
 
 
 class Reader:
@@ -119,24 +137,25 @@ class Reader:
 
     def end_offset(self, place: Place) -> int:
         """Return the offset that the next record gets."""
-        with self._asking() as consumer:
-            return consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), timeout=_WAIT_S)[1]
+        return self._ask(place, lambda consumer: _watermarks(consumer, place)[1])
 
     def first_offset(self, place: Place) -> int:
         """Return the offset of the first record that is there."""
-        with self._asking() as consumer:
-            return consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), timeout=_WAIT_S)[0]
+        return self._ask(place, lambda consumer: _watermarks(consumer, place)[0])
 
     def offset_at(self, place: Place, timestamp_ms: int) -> int:
         """Return the offset of the first record that arrived at a time or later, the end if there is none."""
-        with self._asking() as consumer:
+
+        def ask(consumer: Consumer) -> int:
             where = TopicPartition(place.topic, place.partition, timestamp_ms)
             (found,) = consumer.offsets_for_times([where], timeout=_WAIT_S)
             if found.error is not None:
                 raise KafkaException(found.error)
             if found.offset >= 0 and found.offset != OFFSET_END:
                 return found.offset
-            return consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), timeout=_WAIT_S)[1]
+            return _watermarks(consumer, place)[1]
+
+        return self._ask(place, ask)
 
     def rest(self) -> None:
         """Let consumers that nobody asked for some time stop fetching."""
@@ -172,8 +191,9 @@ class Reader:
                         parked.rest.append(message)
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
                     parked.at_end = True
+                elif error.code() in UNKNOWN_PLACE and time.monotonic() - begun < _WAIT_S:
+                    parked.learn_place()
                 elif not error.retriable():
-                    parked.place = None
                     raise KafkaException(error)
             if parked.rest:
                 where = TopicPartition(parked.place.topic, parked.place.partition) if parked.place else None
@@ -193,7 +213,7 @@ class Reader:
             if parked.place != place or parked.offset != offset:
                 parked.place, parked.offset, parked.at_end = place, offset, False
                 parked.rest.clear()
-                parked.consumer.assign([TopicPartition(place.topic, place.partition, offset)])
+                parked.assign()
             yield parked
         except BaseException:
             parked.place = None
@@ -224,9 +244,21 @@ class Reader:
                     return parked
                 self._lock.wait()
 
-    @contextlib.contextmanager
-    def _asking(self) -> Iterator[Consumer]:
+    def _ask(self, place: Place, question: Callable[[Consumer], int]) -> int:
+        """Ask Kafka on a connection where no fetch is in the way; again if it is news that there is such a place."""
         with self._lock:
             if self._asker is None:
                 self._asker = Consumer(self._config)
-        yield self._asker
+        give_up = time.monotonic() + _WAIT_S
+        while True:
+            try:
+                return question(self._asker)
+            except KafkaException as error:
+                if error.args[0].code() not in UNKNOWN_PLACE or time.monotonic() > give_up:
+                    raise
+            self._asker.list_topics(place.topic, timeout=_WAIT_S)
+            time.sleep(_NEWS_S)
+
+
+def _watermarks(consumer: Consumer, place: Place) -> tuple[int, int]:
+    return consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), timeout=_WAIT_S)

@@ -49,12 +49,19 @@ def prepare(settings: Settings) -> None:
         return
     write(launch(settings))
     shutil.rmtree(folder / "data", ignore_errors=True)
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    cluster = _cluster_id()
     command = (*_java(settings), "kafka.tools.StorageTool", "format", "-t", cluster, "-c")
     run = subprocess.run([*command, folder / "server.properties"], capture_output=True, text=True, check=False)
     if run.returncode:
         raise PinlineError(f"formatting Kafka's storage in {folder / 'data'} failed:\n{run.stdout}{run.stderr}")
     done.write_text(cluster)
+
+
+def _cluster_id() -> str:
+    """Return a new id in Kafka's form. One that begins with a dash would be taken for an option."""
+    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made
 
 
 def _java(settings: Settings) -> tuple[str, ...]:

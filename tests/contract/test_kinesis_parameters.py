@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import botocore.loaders
@@ -113,7 +114,7 @@ def placed(request: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
     """Return the request with a value at a place; None takes it away."""
     copy = orjson.loads(orjson.dumps(request))
     here = copy
-    for step, after in zip(path, path[1:], strict=False):
+    for step, after in pairwise(path):
         if isinstance(step, str):
             here = here.setdefault(step, [None] if after == 0 else {})
         else:

@@ -1,6 +1,7 @@
-"""Shards, hash keys and sequence numbers as pure values: whatever is split and merged, nothing is lost between shards."""
+"""Shards, hash keys and sequence numbers as pure values: whatever is split and merged, nothing falls between shards."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -95,7 +96,7 @@ def test_uniform_ranges_cover_the_key_space(count: int) -> None:
     ranges = uniform_ranges(count)
     assert ranges[0][0] == 0
     assert ranges[-1][1] == HASH_KEYS - 1
-    assert all(left[1] + 1 == right[0] for left, right in zip(ranges, ranges[1:], strict=False))
+    assert all(left[1] + 1 == right[0] for left, right in pairwise(ranges))
 
 
 def test_shard_ids_are_read_in_the_forms_that_aws_takes() -> None:
