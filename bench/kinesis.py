@@ -100,8 +100,8 @@ def batch_body(first: int) -> bytes:
     return orjson.dumps({"StreamName": STREAM, "Records": records})
 
 
-async def put_record(port: int, connections: int, seconds: float) -> tuple[float, float, float]:
-    """Return PutRecord/s, median and 99th percentile in ms."""
+async def put_record(port: int, connections: int, seconds: float) -> tuple[float, float, float, int]:
+    """Return PutRecord/s, median and 99th percentile in ms, and how many there were."""
     bodies = [orjson.dumps({"StreamName": STREAM, "Data": DATA, "PartitionKey": str(n)}) for n in range(2000)]
     times: list[float] = []
     end = time.perf_counter() + seconds
@@ -118,11 +118,11 @@ async def put_record(port: int, connections: int, seconds: float) -> tuple[float
     await asyncio.gather(*(work(number) for number in range(connections)))
     spent = time.perf_counter() - begun
     times.sort()
-    return len(times) / spent, statistics.median(times) * 1000, times[int(len(times) * 0.99)] * 1000
+    return len(times) / spent, statistics.median(times) * 1000, times[int(len(times) * 0.99)] * 1000, len(times)
 
 
-async def put_records(port: int, connections: int, calls: int, seconds: float) -> float:
-    """Return records/s by PutRecords of 500; at most `calls` of them, and no new one after `seconds`."""
+async def put_records(port: int, connections: int, calls: int, seconds: float) -> tuple[float, int]:
+    """Return records/s by PutRecords of 500, and how many; at most `calls` calls, and none after `seconds`."""
     bodies = [batch_body(first) for first in range(0, 4000, 500)]
     left = iter(range(calls))
     taken = 0
@@ -139,7 +139,7 @@ async def put_records(port: int, connections: int, calls: int, seconds: float) -
 
     begun = time.perf_counter()
     await asyncio.gather(*(work() for _ in range(connections)))
-    return taken / (time.perf_counter() - begun)
+    return taken / (time.perf_counter() - begun), taken
 
 
 async def get_records(port: int, most: int, seconds: float) -> tuple[float, int]:
@@ -215,14 +215,30 @@ def measure(
 ) -> dict[str, Any]:
     """Return one row: speeds of puts and gets, memory."""
     row: dict[str, Any] = {"service": name, "start s": round(started, 2)}
+    used = cpu_seconds(process)
+
+    def cost(count: float) -> float:
+        """Return the service's CPU time for each of `count`, in microseconds."""
+        nonlocal used
+        before, used = used, cpu_seconds(process)
+        return round((used - before) * 1e6 / max(1, count), 1)
+
     for connections in (1, 16):
-        rate, median, p99 = uvloop.run(put_record(port, connections, arguments.seconds))
+        rate, median, p99, count = uvloop.run(put_record(port, connections, arguments.seconds))
         row[f"PutRecord/s, {connections}"] = round(rate)
         row[f"p50 / p99 ms, {connections}"] = f"{median:.1f} / {p99:.1f}"
-    row["PutRecords rec/s"] = round(uvloop.run(put_records(port, 4, arguments.batches, 4 * arguments.seconds)))
+        row[f"CPU µs, {connections}"] = cost(count)
+    rate, count = uvloop.run(put_records(port, 4, arguments.batches, 4 * arguments.seconds))
+    row["PutRecords rec/s"], row["CPU µs/rec, put"] = round(rate), cost(count)
     rate, read = uvloop.run(get_records(port, 300_000, 4 * arguments.seconds))
-    row["GetRecords rec/s"], row["read"], row["MB"] = round(rate), read, megabytes(process)
+    row["GetRecords rec/s"], row["CPU µs/rec, get"], row["MB"] = round(rate), cost(read), megabytes(process)
     return row
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """Return the CPU time that a process and its children have used."""
+    times = [p.cpu_times() for p in [process, *process.children(recursive=True)]]
+    return float(sum(t.user + t.system for t in times))
 
 
 def bare(kafka: str) -> dict[str, Any]:

@@ -110,8 +110,9 @@ def put(
 
 
 def _shards(client: Any, name: str) -> Iterator[dict[str, Any]]:
-    for page in client.get_paginator("list_shards").paginate(StreamName=name):
-        yield from page["Shards"]
+    # not list_shards: its paginator repeats the stream's name beside the token, which AWS refuses
+    for page in client.get_paginator("describe_stream").paginate(StreamName=name):
+        yield from page["StreamDescription"]["Shards"]
 
 
 def _follow(client: Any, name: str, *, from_start: bool) -> Iterator[tuple[str, dict[str, Any]]]:

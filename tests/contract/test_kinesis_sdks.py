@@ -46,8 +46,8 @@ def test_boto3_runs_a_session(kinesis: Kinesis) -> None:
     numbers.append(client.put_record(StreamName=stream, Data=b"c", PartitionKey="c")["SequenceNumber"])
     read = [record["SequenceNumber"] for records in read_lineage(client, stream).values() for record in records]
     assert read == numbers == sorted(numbers)
-    pages = client.get_paginator("list_shards").paginate(StreamName=stream, PaginationConfig={"PageSize": 1})
-    assert [len(page["Shards"]) for page in pages] == [1, 1, 1, 1]
+    pages = client.get_paginator("describe_stream").paginate(StreamName=stream, PaginationConfig={"PageSize": 1})
+    assert [len(page["StreamDescription"]["Shards"]) for page in pages] == [1, 1, 1, 1]
     client.delete_stream(StreamName=stream)
     client.get_waiter("stream_not_exists").wait(StreamName=stream, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
 
