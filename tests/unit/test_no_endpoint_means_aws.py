@@ -71,9 +71,7 @@ def test_s3_resolves_to_amazonaws_with_the_region_and_the_key_of_the_settings(aw
 
 def test_a_conditional_put_reaches_amazonaws_with_its_condition(aws: Settings) -> None:
     client = s3_client(aws)
-    request = sent_by(
-        client, lambda: client.put_object(Bucket=aws.bucket, Key="topics/x", Body=b"{}", IfNoneMatch="*")
-    )
+    request = sent_by(client, lambda: client.put_object(Bucket=aws.bucket, Key="topics/x", Body=b"{}", IfNoneMatch="*"))
     assert header(request, "If-None-Match") == "*"
 
 
