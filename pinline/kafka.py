@@ -64,8 +64,7 @@ def msk_iam_token(settings: Settings) -> tuple[str, float]:
     from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # only MSK needs it
     from botocore.credentials import CredentialProvider, Credentials
 
-    key = settings.aws_access_key_id
-    if key is None:
+    if settings.aws_access_key_id is None:
         token, expiry_ms = MSKAuthTokenProvider.generate_auth_token(settings.aws_region)
         return token, expiry_ms / 1000
 
@@ -75,7 +74,7 @@ def msk_iam_token(settings: Settings) -> tuple[str, float]:
         def load(self) -> Credentials:
             session = settings.aws_session_token
             return Credentials(
-                key,
+                settings.aws_access_key_id or "",
                 secret(settings.aws_secret_access_key, "AWS_SECRET_ACCESS_KEY"),
                 session.get_secret_value() if session else None,
             )

@@ -14,6 +14,7 @@ from rich.tree import Tree
 from pinline.cli import s3, topics
 from pinline.cli.console import err, out
 from pinline.cli.progress import doing
+from pinline.cli.replay import replay
 from pinline.errors import PinlineError
 from pinline.settings import load
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(topics.app, name="topics")
 app.add_typer(s3.app, name="s3")
+app.command()(replay)
 
 
 @app.command()
