@@ -30,8 +30,8 @@ status: setup  ## show what runs and where [FORMAT=json]
 logs: setup  ## show a log [SERVICE=s3|kafka|mysql|spark|gateway|sink FOLLOW=1]
 	@$(PINLINE) logs "$${SERVICE:?is missing, such as: make logs SERVICE=sink}" $${FOLLOW:+--follow}
 
-doctor: setup  ## say where every setting points and whether it answers [FORMAT=json]
-	@$(PINLINE) doctor $${FORMAT:+--format "$$FORMAT"}
+doctor: setup  ## say where every setting points and whether it answers [FORMAT=json; AWS=1: what an account lacks]
+	@$(PINLINE) doctor $${FORMAT:+--format "$$FORMAT"} $${AWS:+--aws}
 
 seed: setup  ## fill the database anew [EVENTS=11154, or FROM=folder with your CSV files]
 	@$(PY) -m seed_data $${EVENTS:+--events "$$EVENTS"} $${FROM:+--from "$$FROM"}

@@ -13,6 +13,7 @@ from rich.tree import Tree
 
 from pinline.cli import s3, topics
 from pinline.cli.console import err, out
+from pinline.cli.doctor import doctor
 from pinline.cli.progress import doing
 from pinline.cli.replay import replay
 from pinline.errors import PinlineError
@@ -100,6 +101,8 @@ if find_spec("native") is not None:
     from native.cli import app as native_app
 
     app.add_typer(native_app)
+else:
+    app.command()(doctor)
 
 
 def main() -> None:

@@ -59,4 +59,5 @@ class Marks:
 
 def to_record(entry: Entry, copy: Place) -> tuple[bytes, bytes]:
     """Return key and value of a mark."""
-    return entry.name.encode(), orjson.dumps({"content": entry.content, "record": entry.record, "copy": copy})
+    record = entry.record and tuple(entry.record)
+    return entry.name.encode(), orjson.dumps({"content": entry.content, "record": record, "copy": tuple(copy)})

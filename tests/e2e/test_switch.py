@@ -13,12 +13,38 @@ from native import ready
 from pinline.aws import s3_client
 from pinline.events import EVENTS
 from pinline.kafka import kafka_python_config
+from pinline.object_store import list_keys
 from pinline.settings import secret
 from tests.fixtures.cloud import REGION, Cloud
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 EVENTS_POSTED = 120
+
+
+def doctor(cloud: Cloud) -> dict[str, dict[str, str]]:
+    """What `pinline doctor --aws` finds, by what it looked at. These back ends are on this machine: never `ready`."""
+    found = json.loads(cloud.run("pinline", "doctor", "--aws", "--format", "json", code=1))
+    return {finding["what"]: finding for finding in found}
+
+
+def test_the_doctor_names_what_an_empty_account_lacks_and_how_to_get_it(cloud: Cloud) -> None:
+    found, bucket = doctor(cloud), cloud.settings.bucket
+    assert found["bucket"]["state"] == "missing"
+    assert found["bucket"]["next"] == f"aws s3 mb s3://{bucket} --region {REGION}"
+    for event in EVENTS:
+        topic = found[f"topic {event.topic(cloud.settings.user_id)}"]
+        assert (topic["state"], topic["next"]) == ("missing", ".venv/bin/python -m pinline.init")
+        table = found[f"table {event.table}"]
+        assert (table["state"], "make seed" in table["next"]) == ("missing", True)
+    assert "API_INVOKE_URL" in found["API"]["setting"]
+    assert {name: found[name]["state"] for name in ("Kafka", "MySQL", "API")} == {
+        "Kafka": "local",
+        "MySQL": "local",
+        "API": "missing",
+    }
+    said = cloud.run("pinline", "doctor", "--aws", code=1)
+    assert f". aws s3 mb s3://{bucket} --region {REGION}" in said
 
 
 def test_the_batch_path_runs_unchanged_with_tls_scram_and_credentials_of_an_account(cloud: Cloud) -> None:
@@ -42,6 +68,10 @@ def test_the_batch_path_runs_unchanged_with_tls_scram_and_credentials_of_an_acco
         assert balances[event.name]["kafka_records"] == EVENTS_POSTED
     location = s3_client(cloud.settings).get_bucket_location(Bucket=cloud.settings.bucket)
     assert location["LocationConstraint"] == REGION
+    found = doctor(cloud)
+    assert {finding["state"] for finding in found.values()} == {"local"}
+    assert found["bucket: put"]["detail"] == "is allowed, on conditions too"
+    assert not list(list_keys(s3_client(cloud.settings), cloud.settings, ".pinline-doctor")), "it changes nothing"
 
 
 def test_mysql_refuses_a_connection_without_tls(cloud: Cloud) -> None:

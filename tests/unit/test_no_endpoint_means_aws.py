@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from kafka.net.sasl.oauth import SaslMechanismOAuth
 
 from lakehouse.session import spark_conf
-from pinline.aws import s3_client
+from pinline.aws import s3_client, sts_client
 from pinline.errors import SettingsError
 from pinline.kafka import kafka_python_config, librdkafka_config, msk_iam_token
 from pinline.settings import Settings
@@ -36,8 +36,8 @@ def aws(make_settings: MakeSettings) -> Settings:
     )
 
 
-def sent_by(client: Any, call: Callable[[], object]) -> AWSPreparedRequest:
-    """Return the request that `call` would send; it is answered by an empty 200."""
+def sent_by(client: Any, call: Callable[[], object], body: bytes = b"") -> AWSPreparedRequest:
+    """Return the request that `call` would send; it is answered by a 200 with `body`."""
     seen: list[AWSPreparedRequest] = []
 
     def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
@@ -45,7 +45,7 @@ def sent_by(client: Any, call: Callable[[], object]) -> AWSPreparedRequest:
 
         class Body:
             def stream(self, **_: object) -> list[bytes]:
-                return []
+                return [body]
 
         return AWSResponse(request.url, 200, {}, Body())
 
@@ -73,6 +73,14 @@ def test_a_conditional_put_reaches_amazonaws_with_its_condition(aws: Settings) -
     client = s3_client(aws)
     request = sent_by(client, lambda: client.put_object(Bucket=aws.bucket, Key="topics/x", Body=b"{}", IfNoneMatch="*"))
     assert header(request, "If-None-Match") == "*"
+
+
+def test_the_doctors_question_whose_the_credentials_are_goes_to_amazonaws(aws: Settings) -> None:
+    client = sts_client(aws)
+    answer = b"<R><GetCallerIdentityResult/><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></R>"
+    request = sent_by(client, client.get_caller_identity, answer)
+    assert urlsplit(request.url).hostname == f"sts.{REGION}.amazonaws.com"
+    assert f"Credential={KEY_ID}/" in header(request, "Authorization")
 
 
 def test_spark_sets_no_s3_endpoint(aws: Settings) -> None:
@@ -139,5 +147,5 @@ def test_librdkafkas_login_asks_for_an_msk_iam_token(aws: Settings) -> None:
 
 
 def test_sasl_without_a_mechanism_says_what_is_valid(make_settings: MakeSettings) -> None:
-    with pytest.raises(SettingsError, match="KAFKA_SASL_MECHANISM is not set.*AWS_MSK_IAM"):
+    with pytest.raises(SettingsError, match=r"KAFKA_SASL_MECHANISM is not set.*AWS_MSK_IAM"):
         kafka_python_config(make_settings(kafka_security_protocol="SASL_SSL"))
