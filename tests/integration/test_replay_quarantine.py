@@ -55,6 +55,7 @@ def silver_keys(pipeline: Pipeline) -> list[int]:
     return sorted(row["ind"] for row in inspect.silver(pipeline.settings, "user").to_pylist())
 
 
+@pytest.mark.timeout(1500)
 def test_what_was_set_aside_is_taken_in_when_the_cause_is_fixed(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
