@@ -3,7 +3,13 @@
 import atexit
 import os
 
-pytest_plugins = ["tests.fixtures.backends", "tests.fixtures.lake", "tests.fixtures.gateway"]
+pytest_plugins = [
+    "tests.fixtures.backends",
+    "tests.fixtures.lake",
+    "tests.fixtures.gateway",
+    "tests.fixtures.cloud",
+    "tests.fixtures.replay",
+]
 
 
 @atexit.register

@@ -13,7 +13,9 @@ from rich.tree import Tree
 
 from pinline.cli import s3, topics
 from pinline.cli.console import err, out
+from pinline.cli.doctor import doctor
 from pinline.cli.progress import doing
+from pinline.cli.replay import replay
 from pinline.errors import PinlineError
 from pinline.settings import load
 
@@ -24,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(topics.app, name="topics")
 app.add_typer(s3.app, name="s3")
+app.command()(replay)
 
 
 @app.command()
@@ -98,6 +101,8 @@ if find_spec("native") is not None:
     from native.cli import app as native_app
 
     app.add_typer(native_app)
+else:
+    app.command()(doctor)
 
 
 def main() -> None:
