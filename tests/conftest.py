@@ -1,3 +1,4 @@
 """Fixtures shared by all layers live in tests/fixtures, one module a kind."""
 
-pytest_plugins = ["tests.fixtures.backends", "tests.fixtures.lake", "tests.fixtures.gateway"]
+_KINDS = ("backends", "lake", "gateway", "sink", "emulator")
+pytest_plugins = [f"tests.fixtures.{kind}" for kind in _KINDS]
