@@ -1,8 +1,9 @@
 """`make chaos MINUTES=10 [SEED=]`: kill random parts of a whole stack at random moments under load, then account.
 
 The stack is one of its own, in a temporary folder. Emulator and batch run again and again; services, emulator and batch
-are killed (-9), or stopped for some seconds as if they hung. Moments and victims follow from the seed, which is printed.
-The end: everything runs, what is spooled is sent, all is waited for, a batch, the accounting. Exit code 0: balanced.
+are killed (-9), or stopped for some seconds as if they hung; moments and victims follow from the seed, which is
+printed. The end: everything runs, what is spooled is sent, all is waited for, a batch, the accounting. Exit code 0:
+balanced.
 """
 
 import argparse

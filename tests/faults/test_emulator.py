@@ -164,11 +164,12 @@ def test_killed_before_an_answer_arrives_the_next_run_repeats_at_most_what_was_i
             lambda request, due=due: post_of("/topics/")(request) and len(between.answers) >= due, held, times=1
         )  # type: ignore[misc]
         process = emulator.start(
-            "--order", order, "--concurrency", str(CONCURRENCY), API_INVOKE_URL=f"{between.url}/dev"
+            "--order", order, "--rate", "1000", "--concurrency", str(CONCURRENCY), API_INVOKE_URL=f"{between.url}/dev"
         )
-        assert held.reached.wait(60), f"kill {kill}"
+        reached = held.reached.wait(120)
         process.kill()
-        process.communicate()
+        said = process.communicate()[1]
+        assert reached, f"kill {kill}: {said}"
         held.release.set()
     posted = sum(1 for request, _ in between.answers if request.method == "POST") // len(EVENTS)
     assert posted < EVENTS_IN_TABLE
