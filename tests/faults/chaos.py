@@ -116,7 +116,8 @@ class Chaos:
                 victim.kill()
         except psutil.NoSuchProcess:
             victim = None
-        self._tell(f"{blow.victim} {done if victim else 'was not running'}; {acknowledged(self._stack):,} records so far")
+        done = done if victim else "was not running"
+        self._tell(f"{blow.victim} {done}; {acknowledged(self._stack):,} records so far")
 
     def _pid(self, victim: str) -> int:
         if victim in self._loops:
@@ -135,7 +136,8 @@ class Chaos:
             if code == 0 and not spooled(self._stack):
                 break
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the emulator ended with {code}, and {spooled(self._stack)} records are in its spool")
+                left = spooled(self._stack)
+                raise TimeoutError(f"the emulator ended with {code}, and {left} records are in its spool")
         self._stack.run("-m", "pinline", "wait", "--timeout", "180", seconds=240)
         self._tell("all that Kafka holds is in S3")
         self._stack.run(*BATCH, seconds=900)
@@ -167,7 +169,7 @@ def run(minutes: float, seed: int) -> bool:
 
 def main() -> int:
     """Run as a command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.faults.chaos", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, help="of an earlier run, to repeat it (default: a new one)")
     options = parser.parse_args()
