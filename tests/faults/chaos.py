@@ -23,6 +23,7 @@ from pathlib import Path
 
 import psutil
 
+from native.ready import problem
 from native.services import SERVICES
 from pinline.settings import ROOT
 from tests.faults.load import BATCH, EMULATE, Command, accounting, acknowledged, spooled
@@ -43,6 +44,8 @@ class Blow:
     victim: str
     hangs: float
     """Seconds for which the victim is stopped; 0: it is killed."""
+    early: bool
+    """Whether it falls though the victim has not come back from the last one."""
 
 
 def plan(seed: int, minutes: float) -> Iterator[Blow]:
@@ -51,8 +54,8 @@ def plan(seed: int, minutes: float) -> Iterator[Blow]:
     at = 5.0
     while at < minutes * 60:
         hangs = round(chance.uniform(1, 8), 1) if chance.random() < 0.2 else 0
-        yield Blow(round(at, 1), chance.choice([*SERVICES, *COMMANDS]), hangs)
-        at += chance.uniform(1, 14)
+        yield Blow(round(at, 1), chance.choice([*SERVICES, *COMMANDS]), hangs, chance.random() < 0.25)
+        at += chance.uniform(2, 18)
 
 
 class Loop(threading.Thread):
@@ -104,6 +107,9 @@ class Chaos:
             self._tell(f"{name}: exit codes {dict(loop.ends)}")
 
     def _strike(self, blow: Blow) -> None:
+        if blow.victim in SERVICES and not blow.early and problem(SERVICES[blow.victim].check, self._stack.settings):
+            self._tell(f"{blow.victim} is spared: it is not back yet")
+            return
         pid = self._pid(blow.victim)
         done = f"hangs for {blow.hangs} s" if blow.hangs else "killed"
         try:
