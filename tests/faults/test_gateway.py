@@ -9,6 +9,7 @@ import concurrent.futures
 import itertools
 import json
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -73,9 +74,9 @@ def load(url: str, clients: int = 4) -> Iterator[Load]:
             done.result(90)
 
 
-def test_kafka_killed_under_load_and_back_loses_nothing_that_was_acknowledged(
-    start_gateway: StartGateway, tmp_path: Path
-) -> None:
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Settings:
+    """Settings of a broker that a test starts, stops and kills."""
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
         pinline_data=tmp_path / "kafka",
@@ -83,14 +84,20 @@ def test_kafka_killed_under_load_and_back_loses_nothing_that_was_acknowledged(
         kafka_controller_port=free_port(),
     )
     settings.pinline_data.mkdir()
-    with running("kafka", settings) as kafka, start_gateway(settings.kafka_bootstrap_servers) as gateway:
+    return settings
+
+
+def test_kafka_killed_under_load_and_back_loses_nothing_that_was_acknowledged(
+    start_gateway: StartGateway, own_kafka: Settings
+) -> None:
+    with running("kafka", own_kafka) as kafka, start_gateway(own_kafka.kafka_bootstrap_servers) as gateway:
         topic = gateway.make_topic()
         with load(f"{gateway.stage}/topics/{topic}") as seen:
             wait_until(lambda: len(seen.acknowledged) > 100, 60, "records are acknowledged")
             kafka.kill()
             wait_until(lambda: bool(seen.refused), 60, "records are refused")
             before = len(seen.acknowledged)
-            with running("kafka", settings):
+            with running("kafka", own_kafka):
                 wait_until(lambda: len(seen.acknowledged) > before + 100, 60, "records are acknowledged again")
                 wait_until(
                     lambda: httpx.get(f"{gateway.proxy}/readyz", timeout=10).status_code == 200, 60, "it is ready again"
@@ -106,22 +113,31 @@ def _not_stored(gateway: Gateway, topic: str, acknowledged: dict[int, bytes]) ->
     return [f"{offset}: {value!r}" for offset, value in acknowledged.items() if stored[offset] != value]
 
 
-def test_sigterm_while_answers_are_awaited_lets_them_arrive(start_gateway: StartGateway, kafka_broker: str) -> None:
-    with start_gateway(kafka_broker, GATEWAY_LINGER_MS="500") as gateway:
+def test_sigterm_while_answers_are_awaited_lets_them_arrive(start_gateway: StartGateway, own_kafka: Settings) -> None:
+    with running("kafka", own_kafka) as kafka, start_gateway(own_kafka.kafka_bootstrap_servers) as gateway:
         topic = gateway.make_topic()
-        body = {"records": [{"value": 1}]}
+        url, body = f"{gateway.stage}/topics/{topic}", {"records": [{"value": 1}]}
+        assert httpx.post(url, json=body, headers=HEADERS, timeout=60).status_code == 200
         with concurrent.futures.ThreadPoolExecutor(20) as threads:
-            answers = [
-                threads.submit(httpx.post, f"{gateway.stage}/topics/{topic}", json=body, headers=HEADERS, timeout=60)
-                for _ in range(20)
-            ]
-            metrics = f"{gateway.proxy}/metrics"
-            wait_until(lambda: _gauge(metrics, "gateway_queue_records") >= 20, 30, "20 records wait for Kafka")
-            gateway.process.send_signal(signal.SIGTERM)
-            found = sorted(answer.result(40).json()["offsets"][0]["offset"] for answer in answers)
+            kafka.send_signal(signal.SIGSTOP)
+            try:
+                answers = [threads.submit(httpx.post, url, json=body, headers=HEADERS, timeout=60) for _ in range(20)]
+                metrics = f"{gateway.proxy}/metrics"
+                wait_until(lambda: _gauge(metrics, "gateway_queue_records") >= 20, 30, "20 records wait for Kafka")
+                gateway.process.send_signal(signal.SIGTERM)
+                wait_until(lambda: not _accepts_connections(gateway), 30, "the gateway takes no more connections")
+            finally:
+                kafka.send_signal(signal.SIGCONT)
+            found = sorted(answer.result(60).json()["offsets"][0]["offset"] for answer in answers)
         assert gateway.process.wait(40) == 0
-        assert found == list(range(20))
-        assert len(gateway.read(topic)) == 20
+        assert found == list(range(1, 21))
+        assert len(gateway.read(topic)) == 21
+
+
+def _accepts_connections(gateway: Gateway) -> bool:
+    host, _, port = gateway.proxy.removeprefix("http://").partition(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
 
 
 def _gauge(url: str, name: str) -> float:
@@ -198,12 +214,12 @@ async def _open(gateway: Gateway, limit: int = 65536) -> tuple[asyncio.StreamRea
 
 
 async def _slowest_of_quick_requests(gateway: Gateway, topic: str) -> float:
-    """Produce 50 records, one a request; return the longest seconds of all but the two slowest."""
+    """Produce 50 records at the same listener, one a request; return the longest seconds of all but the two slowest."""
     seconds = []
     async with httpx.AsyncClient(headers=HEADERS, timeout=30) as client:
         for _ in range(50):
             begun = time.perf_counter()
-            answer = await client.post(f"{gateway.stage}/topics/{topic}", json={"records": [{"value": 1}]})
+            answer = await client.post(f"{gateway.proxy}/topics/{topic}", json={"records": [{"value": 1}]})
             seconds.append(time.perf_counter() - begun)
             assert answer.status_code == 200
     return sorted(seconds)[-3]
