@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PINLINE := $(PY) -m pinline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor seed emulate wait batch results sql rebuild accounting replay demo reset clean test test-unit lint format requirements
+.PHONY: help setup setup-dev up down status logs doctor seed emulate wait batch results sql rebuild accounting replay demo reset clean test test-unit test-faults chaos lint format requirements
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,12 @@ clean:  ## stop, and remove data, downloads and .venv; .env stays [YES=1]
 
 test: setup-dev lint  ## static checks and every test
 	@$(PY) -m pytest
+
+test-faults: setup-dev  ## things are killed, and accounting ends each test
+	@$(PY) -m pytest -m faults
+
+chaos: setup-dev  ## random kills under load on a stack of its own, then accounting [MINUTES=10 SEED=]
+	@$(PY) -m tests.faults.chaos $${MINUTES:+--minutes "$$MINUTES"} $${SEED:+--seed "$$SEED"}
 
 test-unit: setup-dev  ## tests that need no service
 	@$(PY) -m pytest -m unit

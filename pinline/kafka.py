@@ -14,6 +14,8 @@ def kafka_python_config(settings: Settings) -> dict[str, Any]:
     config: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
         "security_protocol": settings.kafka_security_protocol,
+        # kafka-python's own 30 s would leave the sink idle that long after Kafka is back
+        "reconnect_backoff_max_ms": 2000,
     }
     if settings.kafka_ssl_ca:
         config["ssl_cafile"] = str(settings.kafka_ssl_ca)

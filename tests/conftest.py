@@ -3,13 +3,8 @@
 import atexit
 import os
 
-pytest_plugins = [
-    "tests.fixtures.backends",
-    "tests.fixtures.lake",
-    "tests.fixtures.gateway",
-    "tests.fixtures.cloud",
-    "tests.fixtures.replay",
-]
+_KINDS = ("backends", "lake", "gateway", "sink", "emulator", "cloud", "replay")
+pytest_plugins = [f"tests.fixtures.{kind}" for kind in _KINDS]
 
 
 @atexit.register

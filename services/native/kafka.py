@@ -4,6 +4,7 @@ import base64
 import shutil
 import subprocess
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from native import layout
@@ -49,12 +50,20 @@ def prepare(settings: Settings) -> None:
         return
     write(launch(settings))
     shutil.rmtree(folder / "data", ignore_errors=True)
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    cluster = cluster_id()
     command = (*_java(settings), "kafka.tools.StorageTool", "format", "-t", cluster, "-c")
     run = subprocess.run([*command, folder / "server.properties"], capture_output=True, text=True, check=False)
     if run.returncode:
         raise PinlineError(f"formatting Kafka's storage in {folder / 'data'} failed:\n{run.stdout}{run.stderr}")
     done.write_text(cluster)
+
+
+def cluster_id(source: Callable[[], uuid.UUID] = uuid.uuid4) -> str:
+    """Return a new id in Kafka's form: a UUID in base64, never beginning with `-`, which would read as an option."""
+    while True:
+        found = base64.urlsafe_b64encode(source().bytes).decode().rstrip("=")
+        if not found.startswith("-"):
+            return found
 
 
 def _java(settings: Settings) -> tuple[str, ...]:
