@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PINLINE := $(PY) -m pinline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor seed emulate wait batch results sql rebuild accounting demo reset clean test test-unit lint format requirements
+.PHONY: help setup setup-dev up down status logs doctor seed emulate wait batch results sql rebuild accounting replay demo reset clean test test-unit test-faults chaos lint format requirements
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,8 @@ status: setup  ## show what runs and where [FORMAT=json]
 logs: setup  ## show a log [SERVICE=s3|kafka|mysql|spark|gateway|sink FOLLOW=1]
 	@$(PINLINE) logs "$${SERVICE:?is missing, such as: make logs SERVICE=sink}" $${FOLLOW:+--follow}
 
-doctor: setup  ## say where every setting points and whether it answers [FORMAT=json]
-	@$(PINLINE) doctor $${FORMAT:+--format "$$FORMAT"}
+doctor: setup  ## say where every setting points and whether it answers [FORMAT=json; AWS=1: what an account lacks]
+	@$(PINLINE) doctor $${FORMAT:+--format "$$FORMAT"} $${AWS:+--aws}
 
 seed: setup  ## fill the database anew [EVENTS=11154, or FROM=folder with your CSV files]
 	@$(PY) -m seed_data $${EVENTS:+--events "$$EVENTS"} $${FROM:+--from "$$FROM"}
@@ -57,6 +57,9 @@ rebuild: setup  ## make silver and gold anew from S3
 accounting: setup  ## check that everything accepted is where it has to be [FORMAT=json]
 	@$(PINLINE) accounting $$([ "$${FORMAT:-}" != json ] || echo --json)
 
+replay: setup  ## send dead letters or quarantined lines again, each once [KIND=dlq|quarantine AGAIN=1]
+	@$(PINLINE) replay $${KIND:+--kind "$$KIND"} $${AGAIN:+--again}
+
 reset: setup  ## stop, and empty the data; downloads and .env stay [YES=1]
 	@$(PINLINE) reset
 
@@ -65,6 +68,12 @@ clean:  ## stop, and remove data, downloads and .venv; .env stays [YES=1]
 
 test: setup-dev lint  ## static checks and every test
 	@$(PY) -m pytest
+
+test-faults: setup-dev  ## things are killed, and accounting ends each test
+	@$(PY) -m pytest -m faults
+
+chaos: setup-dev  ## random kills under load on a stack of its own, then accounting [MINUTES=10 SEED=]
+	@$(PY) -m tests.faults.chaos $${MINUTES:+--minutes "$$MINUTES"} $${SEED:+--seed "$$SEED"}
 
 test-unit: setup-dev  ## tests that need no service
 	@$(PY) -m pytest -m unit

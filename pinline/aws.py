@@ -1,6 +1,6 @@
 """Clients of AWS's APIs. An unset endpoint means the real service; unset credentials, boto3's chain."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import boto3
 from botocore.config import Config
@@ -11,18 +11,19 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+class _Account(TypedDict):
+    region_name: str
+    aws_access_key_id: str | None
+    aws_secret_access_key: str | None
+    aws_session_token: str | None
+
+
 def s3_client(settings: Settings, *, attempts: int = 5, pool: int = 10) -> "S3Client":
     """Return an S3 client: `attempts` tries a call (botocore's standard mode), `pool` connections kept open."""
-    key = settings.aws_access_key_id
     return boto3.client(
         "s3",
-        region_name=settings.aws_region,
         endpoint_url=settings.aws_endpoint_url_s3,
-        aws_access_key_id=key,
-        aws_secret_access_key=settings.aws_secret_access_key.get_secret_value()
-        if settings.aws_secret_access_key
-        else None,
-        aws_session_token=settings.aws_session_token.get_secret_value() if settings.aws_session_token else None,
+        **_account(settings),
         config=Config(
             retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=pool,
@@ -37,13 +38,26 @@ def s3_client(settings: Settings, *, attempts: int = 5, pool: int = 10) -> "S3Cl
 
 def kinesis_client(settings: Settings, *, attempts: int = 5) -> Any:
     """Return a Kinesis client: `attempts` tries a call (botocore's standard mode)."""
-    secret, token = settings.aws_secret_access_key, settings.aws_session_token
     return boto3.client(
         "kinesis",
-        region_name=settings.aws_region,
         endpoint_url=settings.aws_endpoint_url_kinesis,
-        aws_access_key_id=settings.aws_access_key_id,
-        aws_secret_access_key=secret.get_secret_value() if secret else None,
-        aws_session_token=token.get_secret_value() if token else None,
         config=Config(retries={"mode": "standard", "total_max_attempts": attempts}, connect_timeout=5, read_timeout=30),
-    )
+        **_account(settings),
+    )  # type: ignore[call-overload,unused-ignore]
+
+
+def sts_client(settings: Settings) -> Any:
+    """Return an STS client of AWS, which says whose the credentials are."""
+    return boto3.client(
+        "sts", config=Config(connect_timeout=5, retries={"total_max_attempts": 1}), **_account(settings)
+    )  # type: ignore[call-overload,unused-ignore]
+
+
+def _account(settings: Settings) -> _Account:
+    secret, token = settings.aws_secret_access_key, settings.aws_session_token
+    return {
+        "region_name": settings.aws_region,
+        "aws_access_key_id": settings.aws_access_key_id,
+        "aws_secret_access_key": secret.get_secret_value() if secret else None,
+        "aws_session_token": token.get_secret_value() if token else None,
+    }

@@ -115,6 +115,11 @@ def dead_letter_topic(user_id: str) -> str:
     return f"dlq.{user_id}"
 
 
+def replayed_topic(user_id: str) -> str:
+    """Return the topic that keeps a mark of each dead letter and quarantined line that was sent again."""
+    return f"replayed.{user_id}"
+
+
 def json_default(value: object) -> str:
     """Render what JSON has no type for: a datetime as `2022-01-01T02:26:50`. For `json` and `orjson`."""
     if isinstance(value, datetime):

@@ -5,6 +5,7 @@ what the account already has is left as it is.
 """
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -48,10 +49,22 @@ def ensure_bucket(settings: Settings) -> bool:
 
 def ensure_topics(settings: Settings) -> list[str]:
     """Make the topics that are missing; return their names. Raises UnreachableError or PinlineError."""
-    wanted = {
+    return make_topics(settings, wanted_topics(settings))
+
+
+def wanted_topics(settings: Settings) -> dict[str, int]:
+    """Return the topics of the pipeline, each with its number of partitions."""
+    return {
         **dict.fromkeys(topics(settings.user_id), settings.kafka_partitions),
         dead_letter_topic(settings.user_id): 1,
     }
+
+
+def make_topics(settings: Settings, wanted: Mapping[str, int]) -> list[str]:
+    """Make those of `wanted` (name: partitions) that are missing, as topics that keep everything; return their names.
+
+    Raises UnreachableError or PinlineError.
+    """
     try:
         admin = KafkaAdminClient(**kafka_python_config(settings))
     except KafkaError as error:

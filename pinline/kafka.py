@@ -14,6 +14,8 @@ def kafka_python_config(settings: Settings) -> dict[str, Any]:
     config: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
         "security_protocol": settings.kafka_security_protocol,
+        # kafka-python's own 30 s would leave the sink idle that long after Kafka is back
+        "reconnect_backoff_max_ms": 2000,
     }
     if settings.kafka_ssl_ca:
         config["ssl_cafile"] = str(settings.kafka_ssl_ca)
@@ -23,7 +25,7 @@ def kafka_python_config(settings: Settings) -> dict[str, Any]:
         case "AWS_MSK_IAM":
             config |= {
                 "sasl_mechanism": "OAUTHBEARER",
-                "sasl_oauth_token_provider": _token_provider(settings.aws_region),
+                "sasl_oauth_token_provider": _token_provider(settings),
             }
         case mechanism:
             config |= {
@@ -46,8 +48,7 @@ def librdkafka_config(settings: Settings) -> dict[str, Any]:
         case None:
             pass
         case "AWS_MSK_IAM":
-            region = settings.aws_region
-            config |= {"sasl.mechanism": "OAUTHBEARER", "oauth_cb": lambda _config: msk_iam_token(region)}
+            config |= {"sasl.mechanism": "OAUTHBEARER", "oauth_cb": lambda _config: msk_iam_token(settings)}
         case mechanism:
             config |= {
                 "sasl.mechanism": mechanism,
@@ -57,11 +58,30 @@ def librdkafka_config(settings: Settings) -> dict[str, Any]:
     return config
 
 
-def msk_iam_token(region: str) -> tuple[str, float]:
-    """Return an MSK IAM token, signed with the AWS credentials in use, and the second since the epoch when it ends."""
-    from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # only MSK needs it
+def msk_iam_token(settings: Settings) -> tuple[str, float]:
+    """Return an MSK IAM token and the second since the epoch when it ends.
 
-    token, expiry_ms = MSKAuthTokenProvider.generate_auth_token(region)
+    It is signed, without asking anybody, for AWS_REGION with the settings' credentials; unset ones mean boto3's chain.
+    """
+    from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # only MSK needs it
+    from botocore.credentials import CredentialProvider, Credentials
+
+    if settings.aws_access_key_id is None:
+        token, expiry_ms = MSKAuthTokenProvider.generate_auth_token(settings.aws_region)
+        return token, expiry_ms / 1000
+
+    class Given(CredentialProvider):  # type: ignore[misc,unused-ignore]  # its types come with boto3's stubs only
+        METHOD = "pinline"
+
+        def load(self) -> Credentials:
+            session = settings.aws_session_token
+            return Credentials(
+                settings.aws_access_key_id or "",
+                secret(settings.aws_secret_access_key, "AWS_SECRET_ACCESS_KEY"),
+                session.get_secret_value() if session else None,
+            )
+
+    token, expiry_ms = MSKAuthTokenProvider.generate_auth_token_from_credentials_provider(settings.aws_region, Given())
     return token, expiry_ms / 1000
 
 
@@ -76,11 +96,11 @@ def _sasl(settings: Settings) -> str | None:
     return settings.kafka_sasl_mechanism
 
 
-def _token_provider(region: str) -> Any:
-    from kafka.sasl.oauth import AbstractTokenProvider
+def _token_provider(settings: Settings) -> Any:
+    from kafka.net.sasl.oauth import AbstractTokenProvider
 
     class MskTokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # kafka-python has no types
         def token(self) -> str:
-            return msk_iam_token(region)[0]
+            return msk_iam_token(settings)[0]
 
     return MskTokenProvider()

@@ -24,6 +24,8 @@ def connect(settings: Settings) -> Iterator[KafkaConsumer]:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
+            # copies of a replay that was killed are in the log, and are nobody's
+            isolation_level="read_committed",
             max_poll_records=5000,
             bootstrap_timeout_ms=5000,
         )

@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     """A share of a run's rows; 1.0 never fails."""
 
     pinline_fault: str = ""
-    """For tests: the write of a batch after which the process is killed (lakehouse/fault.py)."""
+    """For tests: the write after which the process is killed (pinline/fault.py)."""
 
     pinline_local: Path = Path(".local")
     """Downloads of the embedded stack: jars, a JRE, MariaDB."""

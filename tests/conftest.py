@@ -1,3 +1,13 @@
 """Fixtures shared by all layers live in tests/fixtures, one module a kind."""
 
-pytest_plugins = ["tests.fixtures.backends", "tests.fixtures.lake", "tests.fixtures.gateway", "tests.fixtures.kinesis"]
+import atexit
+import os
+
+_KINDS = ("backends", "lake", "gateway", "sink", "emulator", "cloud", "replay", "kinesis")
+pytest_plugins = [f"tests.fixtures.{kind}" for kind in _KINDS]
+
+
+@atexit.register
+def _end_with_the_summary() -> None:
+    """DuckDB's binding complains at exit about types that Hypothesis still refers to, after pytest's summary."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -13,7 +13,9 @@ from rich.tree import Tree
 
 from pinline.cli import s3, streams, topics
 from pinline.cli.console import err, out
+from pinline.cli.doctor import doctor
 from pinline.cli.progress import doing
+from pinline.cli.replay import replay
 from pinline.errors import PinlineError
 from pinline.settings import load
 
@@ -25,6 +27,7 @@ app = typer.Typer(
 app.add_typer(topics.app, name="topics")
 app.add_typer(s3.app, name="s3")
 app.add_typer(streams.app, name="streams")
+app.command()(replay)
 
 
 @app.command()
@@ -99,6 +102,8 @@ if find_spec("native") is not None:
     from native.cli import app as native_app
 
     app.add_typer(native_app)
+else:
+    app.command()(doctor)
 
 
 def main() -> None:

@@ -30,4 +30,4 @@ def run(settings: Settings, events: int) -> None:
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
         if code:
             shown = " ".join(command[1:])
-            raise PinlineError(f"{title}: `{shown}` ended with exit code {code}. The stack is up; see: make status")
+            raise PinlineError(f"{title}: `{shown}` ended with exit code {code}. Next: make status")

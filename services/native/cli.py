@@ -90,8 +90,15 @@ def logs(
 
 
 @app.command()
-def doctor(form: Annotated[Format, typer.Option("--format")] = Format.TEXT) -> None:
+def doctor(
+    form: Annotated[Format, typer.Option("--format")] = Format.TEXT,
+    aws: Annotated[bool, typer.Option("--aws", help="What an AWS account still lacks; changes nothing.")] = False,
+) -> None:
     """Say for each system where the settings point and whether it answers. Exit code 1 unless all do."""
+    if aws:
+        from pinline.cli.doctor import examine_account  # it imports this module
+
+        examine_account(form)
     settings = load()
     found = [*examination.machine(settings), *examination.systems(settings)]
     if form is Format.JSON:

@@ -4,6 +4,7 @@ import base64
 import shutil
 import subprocess
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from native import layout
@@ -49,7 +50,7 @@ def prepare(settings: Settings) -> None:
         return
     write(launch(settings))
     shutil.rmtree(folder / "data", ignore_errors=True)
-    cluster = _cluster_id()
+    cluster = cluster_id()
     command = (*_java(settings), "kafka.tools.StorageTool", "format", "-t", cluster, "-c")
     run = subprocess.run([*command, folder / "server.properties"], capture_output=True, text=True, check=False)
     if run.returncode:
@@ -57,11 +58,12 @@ def prepare(settings: Settings) -> None:
     done.write_text(cluster)
 
 
-def _cluster_id() -> str:
-    """Return a new id in Kafka's form. One that begins with a dash would be taken for an option."""
-    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
-        pass
-    return made
+def cluster_id(source: Callable[[], uuid.UUID] = uuid.uuid4) -> str:
+    """Return a new id in Kafka's form: a UUID in base64, never beginning with `-`, which would read as an option."""
+    while True:
+        found = base64.urlsafe_b64encode(source().bytes).decode().rstrip("=")
+        if not found.startswith("-"):
+            return found
 
 
 def _java(settings: Settings) -> tuple[str, ...]:

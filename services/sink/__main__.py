@@ -88,6 +88,8 @@ def _consumer_config(config: SinkConfig) -> dict[str, Any]:
         "client_id": config.name,
         "auto_offset_reset": "none",
         "enable_auto_commit": False,
+        # what a killed replay left in the log was never sent
+        "isolation_level": "read_committed",
         "allow_auto_create_topics": False,
         # after a kill -9 a dead member keeps its partitions this long
         "session_timeout_ms": 10_000,

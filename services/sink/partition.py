@@ -153,6 +153,14 @@ class PartitionWriter:
                 self._next_offset = self._backlog[-1].offset + 1
             self._absorb(now)
 
+    def pass_over(self, position: int) -> None:
+        """Take note that no record is left before `position`: what lies there are markers of transactions."""
+        with self._lock:
+            waiting = self._taken < len(self._backlog)
+            if self.state in (State.BUFFERING, State.ROTATING) and not waiting and position > self._next_offset:
+                self._next_offset = position
+                self._advance()
+
     def next(self, now: float) -> Action | None:
         """Return what is to be done now, the same until `done` is called; None if nothing is."""
         with self._lock:

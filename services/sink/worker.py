@@ -230,7 +230,11 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         self._check_ids()
         self._metrics.lag.clear()
         for where, writer in list(self._writers.items()):
-            end = self._consumer.highwater(where) if where in self._assigned else None
+            if where not in self._assigned:
+                continue
+            if writer.wants_records and (position := self._consumer.position(where, timeout_ms=0)) is not None:
+                writer.pass_over(position)
+            end = self._consumer.highwater(where)
             if end is not None and writer.done_offset is not None:
                 lag = max(0, end - writer.done_offset)
                 self._metrics.lag.labels(where.topic, str(where.partition)).set(lag)

@@ -1,17 +1,9 @@
-"""A kill at a named moment, for tests: the setting PINLINE_FAULT names the moment.
+"""The moments of a batch at which a test may kill it, by PINLINE_FAULT=after:<write> (pinline/fault.py).
 
-`after:<write>` ends the process (SIGKILL, nothing is cleaned up) right after that write. The writes of a batch in
-order: lease, quarantine:<event>, silver:<event>, progress:<event>, pin, gold_next:<question>, gold_next, quality,
-gold:<question>, gold, published, release.
+The writes in order: lease, quarantine:<event>, silver:<event>, progress:<event>, pin, gold_next:<question>, gold_next,
+quality, gold:<question>, gold, published, release.
 """
 
-import os
-import signal
+from pinline.fault import after
 
-from pinline.settings import Settings
-
-
-def after(settings: Settings, write: str) -> None:
-    """Tell that `write` is done."""
-    if settings.pinline_fault == f"after:{write}":
-        os.kill(os.getpid(), signal.SIGKILL)
+__all__ = ["after"]

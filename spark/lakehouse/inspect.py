@@ -1,5 +1,6 @@
 """What the lake holds, for accounting and trace: Arrow tables and plain rows. Reads only."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -32,6 +33,14 @@ def quarantine(settings: Settings) -> dict[EventName, pa.Table]:
     lake = _open(settings)
     columns = ("_object", "_line", "reason")
     return {e.name: _quarantined(lake, e).select(*columns, _raw_key(e).alias("key")).toArrow() for e in EVENTS}
+
+
+def quarantined_lines(settings: Settings) -> Iterator[tuple[str, int, str]]:
+    """Yield `_object`, `_line` and `raw` of every quarantined line, by object and line."""
+    lake = _open(settings)
+    rows = lake.read("quarantine.records").select("_object", "_line", "raw").orderBy("_object", "_line")
+    for row in rows.toLocalIterator():
+        yield row["_object"], row["_line"], row["raw"]
 
 
 def event_rows(settings: Settings, ind: int) -> dict[EventName, tuple[dict[str, Any] | None, Rows]]:

@@ -83,6 +83,18 @@ def test_an_object_with_a_line_too_few_is_named() -> None:
     assert any("1 lines, its metadata says 2" in text for text in balance(objects=(torn, SECOND)).wrong_objects)
 
 
+def test_a_dead_letter_that_became_a_line_after_all_is_no_fault() -> None:
+    taken = replace(SECOND, range=ObjectRange("id", 3, 5, 3), keys=ints(7, 8, NO_KEY))
+    lake = replace(LAKE, quarantine={SECOND.key: frozenset({2})})
+    assert balance(objects=(FIRST, taken), lake=lake).balanced
+
+
+def test_an_object_with_more_lines_than_kafka_has_records_is_named() -> None:
+    more = replace(SECOND, range=ObjectRange("id", 3, 5, 4), keys=ints(7, 8, 8, NO_KEY))
+    lake = replace(LAKE, quarantine={SECOND.key: frozenset({3})})
+    assert balance(objects=(FIRST, more), lake=lake).wrong_objects
+
+
 def test_an_object_of_an_earlier_topic_is_named_with_both_ids() -> None:
     foreign = replace(FIRST, range=ObjectRange("other", 0, 2, 2))
     assert any("other" in text and "id" in text for text in balance(objects=(foreign, SECOND)).wrong_objects)

@@ -2,6 +2,7 @@
 
 import configparser
 import stat
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,9 @@ def test_an_unknown_service_is_answered_with_the_valid_ones() -> None:
     with pytest.raises(SettingsError, match=r"unknown service redis\. Valid: s3, kafka"):
         choose(["redis"])
     assert list(choose([])) == list(SERVICES)
+
+
+def test_a_cluster_id_never_reads_as_an_option_of_kafkas_format_command() -> None:
+    reads_as_option, good = uuid.UUID(bytes=b"\xfb" * 16), uuid.UUID(int=1)
+    ids = iter([reads_as_option, good])
+    assert kafka.cluster_id(lambda: next(ids)) == "AAAAAAAAAAAAAAAAAAAAAQ"

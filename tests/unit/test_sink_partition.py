@@ -29,6 +29,18 @@ def test_objects_are_named_by_their_first_offset_and_cover_every_offset_once() -
     assert world.story.reasons == [Reason.COUNT, Reason.COUNT, Reason.COUNT, Reason.WALL_CLOCK]
 
 
+def test_markers_behind_the_last_record_are_done_as_soon_as_the_record_is() -> None:
+    owner = Owner(World(posts(4)))
+    owner.act()
+    owner.fetch()
+    owner.writer.pass_over(6)
+    assert owner.writer.done_offset == 0
+    owner.settle()
+    assert owner.writer.done_offset == 6
+    owner.writer.pass_over(8)
+    assert owner.writer.done_offset == 8
+
+
 def test_a_new_owner_goes_on_after_the_last_object() -> None:
     world = World(posts(7))
     Owner(world).settle()
