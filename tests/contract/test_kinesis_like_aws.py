@@ -24,7 +24,7 @@ OTHERWISE = {
     "test_a_closed_shard_has_an_ending_sequence_number": "closed shards aren't listed",
     "test_shard_filters": "closed shards aren't listed",
     "test_sequence_numbers_have_the_shape_of_aws": "30 digits with leading zeros",
-    "test_an_iterator_is_a_position_and_not_an_object": "iterators are objects on the server; garbage counts as expired",
+    "test_an_iterator_is_a_position_and_not_an_object": "iterators are objects on the server; garbage is expired",
     "test_a_sequence_number_of_another_stream_is_refused": "any text is taken",
     "test_a_sequence_number_of_another_shard_is_refused": "any text is taken",
     "test_an_explicit_hash_key_above_the_range_is_refused": "it is taken",
