@@ -30,7 +30,6 @@ QUESTIONS = ("q1", "q2", "q3a", "q3b", "q4", "q5", "q6", "q7", "q8")
 
 _VERSIONS = ", ".join(f"{event.name}_version BIGINT" for event in EVENTS)
 _COUNTS = "rows_read BIGINT, rows_inserted BIGINT, rows_duplicate BIGINT, rows_quarantined BIGINT"
-_SMALL = "TBLPROPERTIES (delta.autoOptimize.autoCompact = true)"  # a row a run: the files of 50 runs become one
 _TABLES: dict[str, tuple[str, str]] = {
     **{f"silver.{event.name}": (SILVER[event.name].ddl, "") for event in EVENTS},
     "quarantine.records": (
@@ -44,12 +43,12 @@ _TABLES: dict[str, tuple[str, str]] = {
     ),
     "ops.progress": (
         f"event STRING, partition INT, last_object STRING, run STRING, written_at TIMESTAMP, {_COUNTS}",
-        f"PARTITIONED BY (event) {_SMALL}",
+        "PARTITIONED BY (event)",
     ),
-    "ops.published": (f"question STRING, {_VERSIONS}, run STRING, published_at TIMESTAMP", _SMALL),
+    "ops.published": (f"question STRING, {_VERSIONS}, run STRING, published_at TIMESTAMP", ""),
     "ops.quality": (
         "run STRING, measured_at TIMESTAMP, event STRING, measure STRING, column_name STRING, value DOUBLE",
-        _SMALL,
+        "",
     ),
 }
 
@@ -126,6 +125,12 @@ def create(lake: Lake) -> None:
         ),
         [table for table in _TABLES if table not in found],
     )
+
+
+def compact(lake: Lake) -> None:
+    """Join the small files of the tables that every run appends to."""
+    for table in ("ops.progress", "ops.published", "ops.quality"):
+        lake.sql("OPTIMIZE {table}", table).collect()
 
 
 def register(lake: Lake) -> None:
