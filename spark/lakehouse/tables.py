@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 
 from lakehouse.schemas import ORIGIN, SILVER
 from lakehouse.session import get_spark
@@ -51,6 +51,9 @@ _TABLES: dict[str, tuple[str, str]] = {
         "",
     ),
 }
+
+_ATTEMPTS = 10
+_CONFLICTS = ("DELTA_CONCURRENT", "DELTA_PROTOCOL_CHANGED", "DELTA_METADATA_CHANGED", "DELTA_TABLE_ALREADY_EXISTS")
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,10 @@ def create(lake: Lake) -> None:
     """Create what is missing of silver, quarantine and ops."""
     found = {f"{schema}.{name}" for schema in ("silver", "quarantine", "ops") for name in existing(lake, schema)}
     side_by_side(
-        lambda table: lake.sql(
-            f"CREATE TABLE IF NOT EXISTS {{table}} ({_TABLES[table][0]}) USING DELTA {_TABLES[table][1]}", table
+        lambda table: commit(
+            lambda: lake.sql(
+                f"CREATE TABLE IF NOT EXISTS {{table}} ({_TABLES[table][0]}) USING DELTA {_TABLES[table][1]}", table
+            )
         ),
         [table for table in _TABLES if table not in found],
     )
@@ -166,10 +171,15 @@ def side_by_side(work: Callable[[str], object], names: Iterable[str], threads: i
         list(pool.map(work, names))
 
 
-def is_conflict(error: PySparkException) -> bool:
-    """Whether Delta refused a commit because another one came first."""
-    text = str(error)
-    return "DELTA_CONCURRENT" in text or ("Concurrent" in text and "Exception" in text)
+def commit(write: Callable[[], DataFrame]) -> list[Row]:
+    """Do a write, again when Delta refuses its commit because another one came first. Returns the write's result."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return write().collect()
+        except PySparkException as error:
+            if attempt == _ATTEMPTS - 1 or not any(word in str(error) for word in _CONFLICTS):
+                raise
+    raise AssertionError
 
 
 def _has_log(lake: Lake, prefix: str) -> bool:

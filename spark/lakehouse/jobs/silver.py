@@ -7,8 +7,7 @@ silver (insert-only MERGE on the key), ops.progress (how far it is). Runs of dif
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, Row, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
 
 from lakehouse import bronze, fault, progress
@@ -17,10 +16,8 @@ from lakehouse.cleaning import clean
 from lakehouse.progress import Counts
 from lakehouse.schemas import ORIGIN, SILVER
 from lakehouse.step import run_alone
-from lakehouse.tables import Lake, is_conflict, literal
+from lakehouse.tables import Lake, commit, literal
 from pinline.events import EVENT_BY_NAME, EventType
-
-_ATTEMPTS = 5
 
 
 @dataclass
@@ -121,9 +118,7 @@ def _row(names: list[str]) -> Column:
 
 
 def _quarantine(lake: Lake, event: EventType, run: str) -> None:
-    _merge(
-        lake,
-        f"""
+    query = f"""
         MERGE INTO {{table}} t
         USING (
           SELECT '{event.name}' AS event, _object, _line, reason, raw, {literal(run)} AS run
@@ -131,35 +126,21 @@ def _quarantine(lake: Lake, event: EventType, run: str) -> None:
         ) s
         ON t.event = '{event.name}' AND t._object = s._object AND t._line = s._line
         WHEN NOT MATCHED THEN INSERT *
-        """,
-        "quarantine.records",
-    )
+        """
+    commit(lambda: lake.sql(query, "quarantine.records"))
     fault.after(lake.settings, f"quarantine:{event.name}")
 
 
 def _insert(lake: Lake, event: EventType, low: int, high: int) -> None:
     names = ", ".join([*SILVER[event.name].names, *ORIGIN])
-    _merge(
-        lake,
-        f"""
+    query = f"""
         MERGE INTO {{table}} t
         USING (SELECT {names} FROM judged_{event.name} WHERE fresh) s
         ON t.ind = s.ind AND t.ind BETWEEN {low} AND {high}
         WHEN NOT MATCHED THEN INSERT *
-        """,
-        f"silver.{event.name}",
-    )
+        """
+    commit(lambda: lake.sql(query, f"silver.{event.name}"))
     fault.after(lake.settings, f"silver:{event.name}")
-
-
-def _merge(lake: Lake, query: str, table: str) -> list[Row]:
-    for attempt in range(_ATTEMPTS):
-        try:
-            return lake.sql(query, table).collect()
-        except PySparkException as error:
-            if attempt == _ATTEMPTS - 1 or not is_conflict(error):
-                raise
-    raise AssertionError
 
 
 def main() -> None:
