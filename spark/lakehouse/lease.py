@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pyspark.errors import PySparkException
 from pyspark.sql import Row
 
 from lakehouse import fault
-from lakehouse.tables import Lake, is_conflict, literal
+from lakehouse.tables import Lake, commit, literal
 from pinline.errors import StateError
 from pinline.events import EVENTS, EventName
 
@@ -85,23 +84,16 @@ class Lease:
 
     def _claim(self) -> Row:
         """Renew the lease, take a free one, or mark an expired one as lost and take it. Returns the holder's row."""
+        query = f"""
+            MERGE INTO {{table}} t
+            USING (SELECT {literal(self.run)} AS run, current_timestamp() AS now) s ON t.state = 'running'
+            WHEN MATCHED AND t.run = s.run THEN UPDATE SET expires_at = now + INTERVAL {self.seconds} SECONDS
+            WHEN MATCHED AND t.expires_at <= now THEN UPDATE SET state = 'lost'
+            WHEN NOT MATCHED THEN INSERT (run, state, started_at, expires_at)
+              VALUES (s.run, 'running', now, now + INTERVAL {self.seconds} SECONDS)
+            """
         while True:
-            try:
-                self.lake.sql(
-                    f"""
-                    MERGE INTO {{table}} t
-                    USING (SELECT {literal(self.run)} AS run, current_timestamp() AS now) s ON t.state = 'running'
-                    WHEN MATCHED AND t.run = s.run THEN UPDATE SET expires_at = now + INTERVAL {self.seconds} SECONDS
-                    WHEN MATCHED AND t.expires_at <= now THEN UPDATE SET state = 'lost'
-                    WHEN NOT MATCHED THEN INSERT (run, state, started_at, expires_at)
-                      VALUES (s.run, 'running', now, now + INTERVAL {self.seconds} SECONDS)
-                    """,
-                    "ops.run",
-                )
-            except PySparkException as error:
-                if not is_conflict(error):
-                    raise
-                continue
+            commit(lambda: self.lake.sql(query, "ops.run"))
             if holder := _running(self.lake):
                 return holder
 
@@ -110,15 +102,8 @@ class Lease:
             self._update(f"SET expires_at = current_timestamp() + INTERVAL {self.seconds} SECONDS")
 
     def _update(self, change: str) -> None:
-        while True:
-            try:
-                self.lake.sql(
-                    f"UPDATE {{table}} {change} WHERE run = {literal(self.run)} AND state = 'running'", "ops.run"
-                )
-                return
-            except PySparkException as error:
-                if not is_conflict(error):
-                    raise
+        query = f"UPDATE {{table}} {change} WHERE run = {literal(self.run)} AND state = 'running'"
+        commit(lambda: self.lake.sql(query, "ops.run"))
 
 
 def _running(lake: Lake) -> Row | None:

@@ -27,6 +27,11 @@ def published(lake: Lake) -> dict[str, Versions]:
     return {row.question: {event.name: row.versions[f"{event.name}_version"] for event in EVENTS} for row in rows}
 
 
+def publications(lake: Lake) -> int:
+    """Return how often answers were published."""
+    return lake.read("ops.published").where(F.col("question") == QUESTIONS[0]).count()
+
+
 def is_current(published_versions: dict[str, Versions], versions: Versions) -> bool:
     """Whether every answer is published for `versions`."""
     return all(published_versions.get(question) == versions for question in QUESTIONS)

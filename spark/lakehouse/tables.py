@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 
 from lakehouse.schemas import ORIGIN, SILVER
 from lakehouse.session import get_spark
@@ -30,7 +30,6 @@ QUESTIONS = ("q1", "q2", "q3a", "q3b", "q4", "q5", "q6", "q7", "q8")
 
 _VERSIONS = ", ".join(f"{event.name}_version BIGINT" for event in EVENTS)
 _COUNTS = "rows_read BIGINT, rows_inserted BIGINT, rows_duplicate BIGINT, rows_quarantined BIGINT"
-_SMALL = "TBLPROPERTIES (delta.autoOptimize.autoCompact = true)"  # a row a run: the files of 50 runs become one
 _TABLES: dict[str, tuple[str, str]] = {
     **{f"silver.{event.name}": (SILVER[event.name].ddl, "") for event in EVENTS},
     "quarantine.records": (
@@ -44,14 +43,17 @@ _TABLES: dict[str, tuple[str, str]] = {
     ),
     "ops.progress": (
         f"event STRING, partition INT, last_object STRING, run STRING, written_at TIMESTAMP, {_COUNTS}",
-        f"PARTITIONED BY (event) {_SMALL}",
+        "PARTITIONED BY (event)",
     ),
-    "ops.published": (f"question STRING, {_VERSIONS}, run STRING, published_at TIMESTAMP", _SMALL),
+    "ops.published": (f"question STRING, {_VERSIONS}, run STRING, published_at TIMESTAMP", ""),
     "ops.quality": (
         "run STRING, measured_at TIMESTAMP, event STRING, measure STRING, column_name STRING, value DOUBLE",
-        _SMALL,
+        "",
     ),
 }
+
+_ATTEMPTS = 10
+_CONFLICTS = ("DELTA_CONCURRENT", "DELTA_PROTOCOL_CHANGED", "DELTA_METADATA_CHANGED", "DELTA_TABLE_ALREADY_EXISTS")
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,19 @@ def create(lake: Lake) -> None:
     """Create what is missing of silver, quarantine and ops."""
     found = {f"{schema}.{name}" for schema in ("silver", "quarantine", "ops") for name in existing(lake, schema)}
     side_by_side(
-        lambda table: lake.sql(
-            f"CREATE TABLE IF NOT EXISTS {{table}} ({_TABLES[table][0]}) USING DELTA {_TABLES[table][1]}", table
+        lambda table: commit(
+            lambda: lake.sql(
+                f"CREATE TABLE IF NOT EXISTS {{table}} ({_TABLES[table][0]}) USING DELTA {_TABLES[table][1]}", table
+            )
         ),
         [table for table in _TABLES if table not in found],
     )
+
+
+def compact(lake: Lake) -> None:
+    """Join the small files of the tables that every run appends to."""
+    for table in ("ops.progress", "ops.published", "ops.quality"):
+        lake.sql("OPTIMIZE {table}", table).collect()
 
 
 def register(lake: Lake) -> None:
@@ -161,10 +171,15 @@ def side_by_side(work: Callable[[str], object], names: Iterable[str], threads: i
         list(pool.map(work, names))
 
 
-def is_conflict(error: PySparkException) -> bool:
-    """Whether Delta refused a commit because another one came first."""
-    text = str(error)
-    return "DELTA_CONCURRENT" in text or ("Concurrent" in text and "Exception" in text)
+def commit(write: Callable[[], DataFrame]) -> list[Row]:
+    """Do a write, again when Delta refuses its commit because another one came first. Returns the write's result."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return write().collect()
+        except PySparkException as error:
+            if attempt == _ATTEMPTS - 1 or not any(word in str(error) for word in _CONFLICTS):
+                raise
+    raise AssertionError
 
 
 def _has_log(lake: Lake, prefix: str) -> bool:

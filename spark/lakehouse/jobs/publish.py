@@ -1,9 +1,11 @@
 """gold_next → gold: copy the answers, then record in `ops.published` which silver versions they are of. Ends it."""
 
-from lakehouse import fault, published
+from lakehouse import fault, published, tables
 from lakehouse.lease import Lease
 from lakehouse.step import run_alone
 from lakehouse.tables import QUESTIONS, Lake, side_by_side
+
+_COMPACT_EVERY = 50
 
 
 def publish(lake: Lake, lease: Lease) -> str:
@@ -23,6 +25,8 @@ def publish(lake: Lake, lease: Lease) -> str:
         fault.after(lake.settings, "gold")
     published.record(lake, lease.run, versions)
     fault.after(lake.settings, "published")
+    if published.publications(lake) % _COMPACT_EVERY == 0:
+        tables.compact(lake)
     lease.release("done")
     return f"{len(QUESTIONS)} answers published" if is_new else "the answers were published already"
 

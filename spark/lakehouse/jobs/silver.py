@@ -7,20 +7,17 @@ silver (insert-only MERGE on the key), ops.progress (how far it is). Runs of dif
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, Row, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
 
 from lakehouse import bronze, fault, progress
 from lakehouse.bronze import BronzeObject
 from lakehouse.cleaning import clean
 from lakehouse.progress import Counts
-from lakehouse.schemas import SILVER
+from lakehouse.schemas import ORIGIN, SILVER
 from lakehouse.step import run_alone
-from lakehouse.tables import Lake, is_conflict, literal
+from lakehouse.tables import Lake, commit, literal
 from pinline.events import EVENT_BY_NAME, EventType
-
-_ATTEMPTS = 5
 
 
 @dataclass
@@ -47,21 +44,21 @@ def load(lake: Lake, event: EventType, run: str, tell: Callable[[str], None] = l
 
 
 def _load_chunk(lake: Lake, event: EventType, run: str, chunk: list[BronzeObject]) -> dict[int, Counts]:
-    cleaned = clean(bronze.read_lines(lake.spark, lake.settings, event, chunk), event).persist()
+    cleaned = _keep(
+        lake, f"cleaned_{event.name}", clean(bronze.read_lines(lake.spark, lake.settings, event, chunk), event)
+    )
     try:
         low, high = cleaned.agg(F.min("ind"), F.max("ind")).collect()[0]
         in_reach = F.lit(False) if low is None else F.col("ind").between(low, high)
-        judged = judge(cleaned, lake.read(f"silver.{event.name}").where(in_reach), event).persist()
+        silver = lake.read(f"silver.{event.name}").where(in_reach)
+        judged = _keep(lake, f"judged_{event.name}", judge(cleaned, silver, event))
         try:
-            rows = (
-                judged.groupBy("_partition", "verdict")
-                .agg(F.count("*").alias("n"), F.count_if("fresh").alias("fresh"))
-                .collect()
-            )
+            by_verdict = judged.groupBy("_partition", "verdict")
+            rows = by_verdict.agg(F.count("*").alias("n"), F.count_if("fresh").alias("fresh")).collect()
             if any(row.verdict == "quarantined" for row in rows):
-                _quarantine(lake, event, run, judged)
+                _quarantine(lake, event, run)
             if any(row.fresh for row in rows):
-                _insert(lake, event, judged, low, high)
+                _insert(lake, event, low, high)
         finally:
             judged.unpersist()
     finally:
@@ -72,6 +69,12 @@ def _load_chunk(lake: Lake, event: EventType, run: str, chunk: list[BronzeObject
     progress.advance(lake, event, run, {item.partition: item.key for item in chunk}, counts)
     fault.after(lake.settings, f"progress:{event.name}")
     return counts
+
+
+def _keep(lake: Lake, view: str, frame: DataFrame) -> DataFrame:
+    """Return `frame` as a view that is kept in memory: the server analyses its plan once, not in each query on it."""
+    frame.createOrReplaceTempView(view)
+    return lake.spark.table(view).persist()
 
 
 def judge(cleaned: DataFrame, silver: DataFrame, event: EventType) -> DataFrame:
@@ -114,46 +117,30 @@ def _row(names: list[str]) -> Column:
     return F.struct(F.struct(*names).alias("content"), "_object", "_line")
 
 
-def _quarantine(lake: Lake, event: EventType, run: str, judged: DataFrame) -> None:
-    view = f"quarantined_{event.name}"
-    judged.where("verdict = 'quarantined'").selectExpr(
-        f"'{event.name}' AS event", "_object", "_line", "reason", "raw", f"{literal(run)} AS run"
-    ).createOrReplaceTempView(view)
-    _merge(
-        lake,
-        f"""
-        MERGE INTO {{table}} t USING {view} s
+def _quarantine(lake: Lake, event: EventType, run: str) -> None:
+    query = f"""
+        MERGE INTO {{table}} t
+        USING (
+          SELECT '{event.name}' AS event, _object, _line, reason, raw, {literal(run)} AS run
+          FROM judged_{event.name} WHERE verdict = 'quarantined'
+        ) s
         ON t.event = '{event.name}' AND t._object = s._object AND t._line = s._line
         WHEN NOT MATCHED THEN INSERT *
-        """,
-        "quarantine.records",
-    )
+        """
+    commit(lambda: lake.sql(query, "quarantine.records"))
     fault.after(lake.settings, f"quarantine:{event.name}")
 
 
-def _insert(lake: Lake, event: EventType, judged: DataFrame, low: int, high: int) -> None:
-    view = f"fresh_{event.name}"
-    judged.where("fresh").select(*SILVER[event.name].names, "_object", "_line").createOrReplaceTempView(view)
-    _merge(
-        lake,
-        f"""
-        MERGE INTO {{table}} t USING {view} s
+def _insert(lake: Lake, event: EventType, low: int, high: int) -> None:
+    names = ", ".join([*SILVER[event.name].names, *ORIGIN])
+    query = f"""
+        MERGE INTO {{table}} t
+        USING (SELECT {names} FROM judged_{event.name} WHERE fresh) s
         ON t.ind = s.ind AND t.ind BETWEEN {low} AND {high}
         WHEN NOT MATCHED THEN INSERT *
-        """,
-        f"silver.{event.name}",
-    )
+        """
+    commit(lambda: lake.sql(query, f"silver.{event.name}"))
     fault.after(lake.settings, f"silver:{event.name}")
-
-
-def _merge(lake: Lake, query: str, table: str) -> list[Row]:
-    for attempt in range(_ATTEMPTS):
-        try:
-            return lake.sql(query, table).collect()
-        except PySparkException as error:
-            if attempt == _ATTEMPTS - 1 or not is_conflict(error):
-                raise
-    raise AssertionError
 
 
 def main() -> None:
