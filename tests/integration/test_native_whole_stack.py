@@ -20,7 +20,7 @@ def test_everything_is_ready_and_doctor_agrees(stack: Stack) -> None:
     assert stack.run("-m", "native", "doctor").returncode == 0
 
 
-@pytest.mark.parametrize("service", ["gateway", "sink", "spark"])
+@pytest.mark.parametrize("service", ["gateway", "kinesis", "sink", "spark"])
 def test_a_killed_service_of_ours_is_restarted_and_answers(stack: Stack, service: str) -> None:
     killed = stack.kill(service)
     assert stack.wait_ready(service, after=killed) != killed
