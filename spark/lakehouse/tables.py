@@ -147,7 +147,8 @@ def register(lake: Lake) -> None:
         if spark.catalog.getDatabase(schema).locationUri.rstrip("/") != location:
             spark.sql(f"DROP SCHEMA {schema} CASCADE")
             spark.sql(f"CREATE SCHEMA {schema} LOCATION '{location}'")
-        known = {row.tableName for row in spark.sql(f"SHOW TABLES IN {schema}").collect()}
+        shown = spark.sql(f"SHOW TABLES IN {schema}").collect()
+        known = {row.tableName for row in shown if not row.isTemporary}
         found = existing(lake, schema)
         for name in sorted(known - {name.lower() for name in found}):
             spark.sql(f"DROP TABLE IF EXISTS {schema}.`{name}`")
