@@ -5,17 +5,16 @@ Safe to run again at any time: a run with nothing new writes nothing, a second r
 
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pyspark.errors import PySparkException
 from rich.console import Console
 
 from lakehouse import published, tables
 from lakehouse.jobs import check, publish, quality, questions, silver
-from lakehouse.lease import Lease
-from lakehouse.session import first_lines
+from lakehouse.lease import Lease, Process, new_run
+from lakehouse.session import compile_queries, first_lines
 from lakehouse.step import WAIT_SECONDS
 from lakehouse.tables import Lake, side_by_side
 from pinline.errors import PinlineError
@@ -62,7 +61,7 @@ def run(settings: Settings, *, wait_seconds: float = WAIT_SECONDS) -> bool:
         tell(str(work))
     if work.is_none:
         return False
-    lease = Lease(lake, f"batch-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}")
+    lease = Lease(lake, new_run("batch"), process=Process.this())
     with display.step("lease") as tell:
         tell(f"run {lease.run}")
         if lease.acquire(wait_seconds=wait_seconds, tell=tell):
@@ -72,10 +71,12 @@ def run(settings: Settings, *, wait_seconds: float = WAIT_SECONDS) -> bool:
         if work.is_none:
             lease.release("nothing new")
             return False
+        compile_queries(lake.spark, work.rows)
         try:
             _steps(lake, lease, work, display)
         except BaseException as error:
-            lease.release("failed", f"{type(error).__name__}: {error}"[:1000])
+            with suppress(PySparkException):  # a server that is gone can't note it; the first error is the one to show
+                lease.release("failed", f"{type(error).__name__}: {error}"[:1000])
             raise
     return True
 

@@ -55,6 +55,11 @@ def all_done(lake: Lake) -> dict[EventName, dict[int, str]]:
     return last
 
 
+def rows_done(lake: Lake) -> int:
+    """Return how many rows were read in all."""
+    return lake.read("ops.progress").agg(F.sum("rows_read").alias("n")).collect()[0].n or 0
+
+
 def advance(
     lake: Lake, event: EventType, run: str, last_objects: Mapping[int, str], counts: Mapping[int, Counts]
 ) -> None:

@@ -9,7 +9,7 @@ import sys
 
 from lakehouse import batch, tables
 from lakehouse.fault import after
-from lakehouse.lease import Lease
+from lakehouse.lease import Lease, Process, new_run
 from lakehouse.step import WAIT_SECONDS
 from lakehouse.tables import Lake
 from pinline.errors import PinlineError
@@ -23,7 +23,7 @@ def empty(settings: Settings) -> None:
     """Empty progress, quarantine and silver, in this order, under the lease."""
     lake = tables.open_lake(settings)
     tables.create(lake)
-    lease = Lease(lake, "rebuild")
+    lease = Lease(lake, new_run("rebuild"), process=Process.this())
     lease.acquire(wait_seconds=WAIT_SECONDS, tell=print)
     with lease:
         for table in _EMPTIED:

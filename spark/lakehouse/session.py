@@ -13,6 +13,8 @@ from lakehouse import jvm
 from pinline.errors import UnreachableError
 from pinline.settings import Settings, address
 
+_FEW_ROWS = 200_000
+
 
 def spark_conf(settings: Settings) -> dict[str, str]:
     """Return Spark's configuration: Delta, S3A and what is fastest for jobs of seconds on one machine."""
@@ -42,6 +44,9 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         "spark.databricks.delta.snapshotPartitions": "1",
         # planning each stage anew costs a quarter of a small job's time and gains nothing at two partitions
         "spark.sql.adaptive.enabled": "false",
+        # a batch has a hundred queries, and compiling one takes longer than interpreting it does (see compile_queries)
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         # thousands of one-record objects share a task
         "spark.sql.files.openCostInBytes": "16384",
         **_s3a(settings),
@@ -80,6 +85,13 @@ def get_spark(settings: Settings) -> SparkSession:
         return SparkSession.builder.getOrCreate()
     _ensure_answers(settings.spark_remote)
     return SparkSession.builder.remote(settings.spark_remote).getOrCreate()
+
+
+def compile_queries(spark: SparkSession, rows: int) -> None:
+    """Have the session's queries compiled if they are about many rows; else they are interpreted."""
+    if rows > _FEW_ROWS:
+        spark.conf.set("spark.sql.codegen.wholeStage", "true")
+        spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK")
 
 
 def first_lines(error: Exception) -> str:

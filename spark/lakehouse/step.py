@@ -7,8 +7,9 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from lakehouse import tables
+from lakehouse import progress, tables
 from lakehouse.lease import Lease
+from lakehouse.session import compile_queries
 from lakehouse.tables import Lake
 from pinline.errors import PinlineError
 from pinline.settings import load
@@ -38,6 +39,7 @@ def run_alone(
     try:
         lake = tables.open_lake(load())
         tables.create(lake)
+        compile_queries(lake.spark, progress.rows_done(lake))
         lease = Lease(lake, arguments.run)
         lease.acquire(wait_seconds=arguments.wait, tell=lambda text: print(text, flush=True))
         with lease:

@@ -37,9 +37,8 @@ _TABLES: dict[str, tuple[str, str]] = {
         "PARTITIONED BY (event)",
     ),
     "ops.run": (
-        f"run STRING, state STRING, started_at TIMESTAMP, expires_at TIMESTAMP, {_VERSIONS}, note STRING",
-        # of two commits that read the same rows one is refused, even if both only insert
-        "TBLPROPERTIES (delta.isolationLevel = 'Serializable')",
+        f"run STRING, state STRING, started_at TIMESTAMP, ended_at TIMESTAMP, {_VERSIONS}, note STRING",
+        "",
     ),
     "ops.progress": (
         f"event STRING, partition INT, last_object STRING, run STRING, written_at TIMESTAMP, {_COUNTS}",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from emulator.spool import Spool
-from lakehouse import tables
 from pinline import ledger
 from pinline.settings import ROOT
 from tests.fixtures.backends import Stack
@@ -72,12 +71,6 @@ def acknowledged(stack: Stack) -> int:
 def spooled(stack: Stack) -> int:
     """How many records the emulator's spools hold."""
     return sum(len(Spool(file)) for file in (stack.settings.emulator_dir / "spool").glob("*.jsonl"))
-
-
-def expire_lease(stack: Stack) -> None:
-    """What two minutes do: the lease of a batch that died expires."""
-    lake = tables.open_lake(stack.settings)
-    lake.sql("UPDATE {table} SET expires_at = started_at WHERE state = 'running'", "ops.run")
 
 
 def accounting(stack: Stack) -> tuple[bool, dict[str, Any]]:

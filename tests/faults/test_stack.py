@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.load import BATCH, EMULATE, accounting, acknowledged, command, expire_lease
+from tests.faults.load import BATCH, EMULATE, accounting, acknowledged, command
 from tests.fixtures.backends import Stack, embedded_stack, wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -43,7 +43,6 @@ def test_restarted_in_the_middle_of_emulate_and_of_batch_both_end_and_accounting
     stack.wait_ready(service, after=killed)
     if code:
         assert "Traceback" not in said
-        expire_lease(stack)
         stack.run(*BATCH, seconds=900)
     else:
         assert service != "spark", "a batch can't have been at work without its server"

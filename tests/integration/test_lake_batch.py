@@ -1,17 +1,21 @@
 """The batch against a real Connect server and a real S3: what ends in silver, in quarantine and in gold."""
 
 import random
+import subprocess
+import sys
 from typing import Any
 
 import duckdb
 import pandas as pd
 import pytest
 
-from lakehouse import batch, inspect, rebuild, results, tables
+from lakehouse import batch, inspect, published, rebuild, results, tables
+from lakehouse.jobs import silver
 from lakehouse.jobs.quality import QualityError
-from lakehouse.lease import Lease
+from lakehouse.lease import Lease, Process
+from lakehouse.progress import Counts
 from pinline.errors import PinlineError, StateError
-from pinline.events import EVENTS, GEO, PIN, USER
+from pinline.events import EVENTS, GEO, PIN, USER, EventType
 from pinline.settings import Settings
 from tests.e2e import oracle
 from tests.fixtures.backends import MakeSettings
@@ -78,11 +82,11 @@ def quarantined(settings: Settings) -> list[tuple[int, str]]:
     return sorted((row["_line"], row["reason"]) for row in inspect.quarantine(settings)["user"].to_pylist())
 
 
-def measured(settings: Settings, event: str) -> dict[str, int]:
-    """The rows of the last run, by what became of them."""
-    rows = tables.open_lake(settings).read("ops.quality").where(f"event = '{event}' AND measure LIKE 'rows_%'")
-    last = rows.orderBy("measured_at").collect()[-4:]
-    return {row.measure: int(row.value) for row in last}
+def load(settings: Settings, event: EventType = USER) -> silver.Loaded:
+    """Load what is new of one event, as the batch's step does."""
+    lake = tables.open_lake(settings)
+    tables.create(lake)
+    return silver.load(lake, event, "a-run")
 
 
 def test_silver_and_answers_equal_those_of_another_engine(lake_settings: Settings) -> None:
@@ -113,45 +117,42 @@ def test_silver_and_answers_equal_those_of_another_engine(lake_settings: Setting
             == []
         )
     assert not batch.run(lake_settings)
+    lake = tables.open_lake(lake_settings)
+    tables.register(lake)
+    named = lake.spark.sql("SELECT * FROM gold.q4").collect()
+    assert oracle.ordered([row.asDict() for row in named]) == answers["q4"]
 
 
-def test_a_second_run_reads_only_what_is_new(lake_settings: Settings) -> None:
+def test_a_second_load_reads_only_what_is_new(lake_settings: Settings) -> None:
     put_object(lake_settings, USER, 0, [user_row(1), user_row(2)])
-    assert batch.run(lake_settings)
+    assert load(lake_settings).counts == Counts(inserted=2)
     put_object(lake_settings, USER, 2, [user_row(3)], gzipped=True)
     put_object(lake_settings, USER, 0, [user_row(4)], partition=1)
-    assert batch.run(lake_settings)
+    assert load(lake_settings).counts == Counts(inserted=2)
     assert [row["ind"] for row in users(lake_settings)] == [1, 2, 3, 4]
-    assert measured(lake_settings, "user")["rows_read"] == 2
-    assert not batch.run(lake_settings)
+    assert load(lake_settings) == silver.Loaded()
 
 
-def test_duplicates_change_neither_silver_nor_answers(lake_settings: Settings) -> None:
+def test_duplicates_change_no_row_of_silver_so_the_answers_stay(lake_settings: Settings) -> None:
     put_object(lake_settings, USER, 0, [user_row(1), user_row(1), user_row(2)])
-    assert batch.run(lake_settings)
-    before = users(lake_settings)
+    assert load(lake_settings).counts == Counts(inserted=2, duplicate=1)
+    lake = tables.open_lake(lake_settings)
+    before = users(lake_settings), published.last_changes(lake)
     put_object(lake_settings, USER, 3, [user_row(2, date_joined="2016-01-02 03:04:05"), user_row(1)])
-    assert batch.run(lake_settings)
-    assert users(lake_settings) == before
-    assert measured(lake_settings, "user") == {
-        "rows_read": 2,
-        "rows_inserted": 0,
-        "rows_duplicate": 2,
-        "rows_quarantined": 0,
-    }
-    assert not batch.run(lake_settings)
+    assert load(lake_settings).counts == Counts(duplicate=2)
+    assert (users(lake_settings), published.last_changes(lake)) == before
 
 
 def test_the_same_key_with_other_content_is_a_key_conflict_and_the_first_stays(lake_settings: Settings) -> None:
     second = put_object(lake_settings, USER, 0, [user_row(1, age=40)], partition=10)
     first = put_object(lake_settings, USER, 5, [user_row(7), user_row(1), user_row(1, age=30)], partition=2)
-    assert batch.run(lake_settings)
+    load(lake_settings)
     assert [(row["ind"], row["age"], row["_object"], row["_line"]) for row in users(lake_settings)] == [
         (1, 20, first, 1),
         (7, 20, first, 0),
     ]
     put_object(lake_settings, USER, 0, [user_row(7, age=99)], partition=0)
-    assert batch.run(lake_settings)
+    load(lake_settings)
     rows = inspect.quarantine(lake_settings)["user"].to_pylist()
     assert {(row["key"], row["reason"]) for row in rows} == {
         ("1", f"key conflict: {first} line 1 was first"),
@@ -173,7 +174,7 @@ def test_bad_lines_end_in_quarantine_and_the_run_goes_on(lake_settings: Settings
         user_row(8),
     ]
     put_object(lake_settings, USER, 0, lines)
-    assert batch.run(lake_settings)
+    load(lake_settings)
     assert [(row["ind"], row["_line"]) for row in users(lake_settings)] == [(1, 0), (8, 8)]
     assert quarantined(lake_settings) == [
         (1, "not JSON"),
@@ -208,24 +209,24 @@ def test_too_much_quarantine_stops_the_run_before_it_publishes(
 def test_many_small_objects_are_read_in_one_go(lake_settings: Settings) -> None:
     for ind in range(80):
         put_object(lake_settings, USER, ind, [user_row(ind)], partition=ind % 3)
-    assert batch.run(lake_settings)
+    load(lake_settings)
     put_object(lake_settings, USER, 80, [user_row(80)])
     for ind in range(81, 160):
         put_object(lake_settings, USER, ind, [user_row(ind)], partition=ind % 3)
-    assert batch.run(lake_settings)
-    assert measured(lake_settings, "user")["rows_read"] == 80
+    assert load(lake_settings).counts == Counts(inserted=80)
     assert [row["ind"] for row in users(lake_settings)] == list(range(160))
 
 
 def test_rebuild_finds_what_was_taken_from_silver(lake_settings: Settings) -> None:
     put_object(lake_settings, USER, 0, [user_row(1), "broken", user_row(2), user_row(2)])
     put_object(lake_settings, GEO, 0, ["{}"])
-    assert batch.run(lake_settings)
+    load(lake_settings)
+    load(lake_settings, GEO)
     before = users(lake_settings)
     lake = tables.open_lake(lake_settings)
     lake.sql("DELETE FROM {table} WHERE ind = 1", "silver.user")
     rebuild.empty(lake_settings)
-    assert batch.run(lake_settings)
+    load(lake_settings)
     assert users(lake_settings) == before
     assert quarantined(lake_settings) == [(1, "not JSON")]
 
@@ -244,6 +245,20 @@ def test_a_run_names_the_holder_of_the_lease_and_takes_an_expired_one(lake_setti
     assert not second.acquire(wait_seconds=0, tell=said.append)
     with pytest.raises(StateError, match="run first has no pinned silver versions"):
         first.pinned()
+    second.release("done")
+    assert {(row.run, row.state) for row in lake.read("ops.run").collect()} == {("first", "lost"), ("second", "done")}
+
+
+def test_the_lease_of_a_dead_process_is_free_at_once(lake_settings: Settings) -> None:
+    lake = tables.open_lake(lake_settings)
+    tables.create(lake)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead = Process.this().model_copy(update={"pid": ended.pid})
+    assert not Lease(lake, "first", process=dead).acquire(wait_seconds=0, tell=print)
+    assert not Lease(lake, "second", process=Process.this()).acquire(wait_seconds=0, tell=print)
+    with pytest.raises(StateError, match="run second is at work since"):
+        Lease(lake, "third").acquire(wait_seconds=0, tell=print)
 
 
 def test_a_missing_bucket_and_an_empty_gold_are_explained(make_settings: MakeSettings, lake_settings: Settings) -> None:
@@ -253,12 +268,3 @@ def test_a_missing_bucket_and_an_empty_gold_are_explained(make_settings: MakeSet
         batch.run(missing)
     with pytest.raises(StateError, match="Try: make batch"):
         results.results(lake_settings)
-
-
-def test_names_of_the_lake_are_registered(lake_settings: Settings) -> None:
-    put_object(lake_settings, USER, 0, [user_row(1)])
-    assert batch.run(lake_settings)
-    lake = tables.open_lake(lake_settings)
-    tables.register(lake)
-    assert lake.spark.sql("SELECT user_name FROM silver.user").collect()[0].user_name == "Ann Lee"
-    assert lake.spark.sql("SELECT count(*) AS n FROM gold.q6").collect()[0].n == 0

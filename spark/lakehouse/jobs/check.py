@@ -8,6 +8,9 @@ from lakehouse.step import run_alone
 from lakehouse.tables import Lake
 from pinline.events import EVENTS, EventName
 
+_ROW_BYTES = 350
+"""A record's share of the three events' objects; measured, and good for a guess only."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -15,12 +18,18 @@ class Work:
 
     new_objects: dict[EventName, int]
     new_bytes: int
+    rows_done: int
     answers_are_current: bool
 
     @property
     def is_none(self) -> bool:
         """Whether nothing is new."""
         return not any(self.new_objects.values()) and self.answers_are_current
+
+    @property
+    def rows(self) -> int:
+        """About how many rows the lake will hold."""
+        return self.rows_done + self.new_bytes // _ROW_BYTES
 
     def __str__(self) -> str:
         if self.is_none:
@@ -38,6 +47,7 @@ def look(lake: Lake) -> Work:
     return Work(
         {name: len(objects) for name, objects in new.items()},
         sum(item.size for objects in new.values() for item in objects),
+        progress.rows_done(lake),
         published.is_current(published.published(lake), versions),
     )
 

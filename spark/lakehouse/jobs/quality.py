@@ -13,7 +13,7 @@ from lakehouse import fault
 from lakehouse.lease import Lease, Versions
 from lakehouse.schemas import SILVER
 from lakehouse.step import run_alone
-from lakehouse.tables import Lake
+from lakehouse.tables import Lake, side_by_side
 from pinline.errors import PinlineError
 from pinline.events import EVENTS
 
@@ -40,9 +40,12 @@ def measure(lake: Lake, lease: Lease) -> Quality:
     """Measure silver at the pinned versions and the rows of the run, write `ops.quality`. Raises QualityError."""
     versions = lease.pinned()
     quality = Quality()
-    _measure_rows(lake, lease.run, quality)
-    _measure_nulls(lake, versions, quality)
-    _measure_keys(lake, versions, quality)
+    parts = {
+        "rows": lambda: _measure_rows(lake, lease.run, quality),
+        "nulls": lambda: _measure_nulls(lake, versions, quality),
+        "keys": lambda: _measure_keys(lake, versions, quality),
+    }
+    side_by_side(lambda name: parts[name](), parts)
     rows = [(lease.run, *row) for row in quality.measures]
     columns = "run string, event string, measure string, column_name string, value double"
     frame = lake.spark.createDataFrame(rows, columns).withColumn("measured_at", F.current_timestamp())

@@ -1,4 +1,4 @@
-"""silver → gold_next: the nine answers, from silver versions that are pinned in `ops.run` for the steps that follow."""
+"""silver → gold_next: the nine answers, from silver versions that are pinned in the lease for the steps that follow."""
 
 from lakehouse import answers, fault, published
 from lakehouse.lease import Lease, Versions
