@@ -132,7 +132,7 @@ class App:
 
 
 def _operations(parts: Parts) -> dict[str, Operation]:
-    control, data = parts.control, parts.data
+    control, tags, puts, gets = parts.control, parts.tags, parts.puts, parts.gets
 
     def plain(run: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]) -> Operation:
         async def operation(members: dict[str, Any], content_type: str) -> bytes:
@@ -161,16 +161,16 @@ def _operations(parts: Parts) -> dict[str, Operation]:
         "UpdateStreamMode": plain(control.update_stream_mode),
         "IncreaseStreamRetentionPeriod": plain(control.increase_retention),
         "DecreaseStreamRetentionPeriod": plain(control.decrease_retention),
-        "AddTagsToStream": plain(control.add_tags),
-        "RemoveTagsFromStream": plain(control.remove_tags),
-        "ListTagsForStream": plain(control.list_tags),
-        "TagResource": plain(control.add_tags),
-        "UntagResource": plain(control.remove_tags),
-        "ListTagsForResource": plain(control.list_resource_tags),
-        "PutRecord": fast(data.put_record),
-        "PutRecords": fast(data.put_records),
-        "GetShardIterator": fast(data.get_shard_iterator),
-        "GetRecords": data.get_records,
+        "AddTagsToStream": plain(tags.add_tags),
+        "RemoveTagsFromStream": plain(tags.remove_tags),
+        "ListTagsForStream": plain(tags.list_tags),
+        "TagResource": plain(tags.add_tags),
+        "UntagResource": plain(tags.remove_tags),
+        "ListTagsForResource": plain(tags.list_resource_tags),
+        "PutRecord": fast(puts.put_record),
+        "PutRecords": fast(puts.put_records),
+        "GetShardIterator": fast(gets.get_shard_iterator),
+        "GetRecords": gets.get_records,
     }
 
 

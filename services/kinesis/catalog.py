@@ -97,6 +97,14 @@ class Catalog:
         stream = self._streams.get(name)
         return stream if stream is not None and stream.status != "DELETED" else None
 
+    async def look_up(self, name: str) -> Stream | None:
+        """Return a stream; one that isn't known here may have been made elsewhere just now."""
+        stream = self.get(name)
+        if stream is None or stream.status == "CREATING":
+            await self.current()
+            stream = self.get(name)
+        return stream
+
     def all(self) -> list[Stream]:
         """Return the streams by name, as far as this instance knows."""
         return sorted((s for s in self._streams.values() if s.status != "DELETED"), key=lambda stream: stream.name)

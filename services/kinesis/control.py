@@ -3,15 +3,15 @@
 All of them know what the catalog held when the request came, whichever instance wrote it.
 """
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from kinesis.catalog import Catalog
 from kinesis.errors import KinesisError, invalid_argument, stream_not_found, validation
 from kinesis.lifecycle import Lifecycle
+from kinesis.members import Members
+from kinesis.named import NamedStreams
 from kinesis.sequence import shard_id, shard_index
 from kinesis.settings import Settings
 from kinesis.streams import (
@@ -25,14 +25,11 @@ from kinesis.streams import (
     create,
     require_active,
 )
+from kinesis.tags import require_tags
 from kinesis.tokens import decode_page, encode_page
 from kinesis.wire import Timestamp
 
-Members = dict[str, Any]
-
-_MAX_TAGS = 50
 _ON_DEMAND_STREAMS = 50
-_TAG = re.compile(r"[\w\s.:/=+\-@]*")
 
 
 class Control:
@@ -43,12 +40,14 @@ class Control:
         settings: Settings,
         catalog: Catalog,
         lifecycle: Lifecycle,
+        streams: NamedStreams,
         now_ms: Callable[[], int] = lambda: int(time.time() * 1000),
     ) -> None:
         self._settings = settings
         self._account = settings.account
         self._catalog = catalog
         self._lifecycle = lifecycle
+        self._streams = streams
         self._now_ms = now_ms
 
     async def create_stream(self, members: Members) -> Members:
@@ -69,7 +68,7 @@ class Control:
         if members.get("WarmThroughputMiBps"):
             raise validation("Warm throughput needs an account with a minimum throughput billing commitment.")
         tags = members.get("Tags") or {}
-        _require_tags(tags, name, self._account)
+        require_tags(tags, name, self._account)
         await self._catalog.current()
         self._require_free(name)
         self._require_shards(count)
@@ -105,7 +104,7 @@ class Control:
                 require_active(stream, self._account)
             return replace(stream, status="DELETING")
 
-        await self._change(members, change)
+        await self._streams.change(members, change)
         return {}
 
     async def list_streams(self, members: Members) -> Members:
@@ -138,7 +137,7 @@ class Control:
 
     async def describe_stream(self, members: Members) -> Members:
         """Describe a stream and a page of its shards."""
-        stream = await self._stream(members)
+        stream = await self._streams.get(members)
         limit = min(members.get("Limit", 100), 100)
         shards = self._listed(stream, members.get("ExclusiveStartShardId"))
         description = {
@@ -150,7 +149,7 @@ class Control:
 
     async def describe_stream_summary(self, members: Members) -> Members:
         """Describe a stream without its shards."""
-        stream = await self._stream(members)
+        stream = await self._streams.get(members)
         summary = {
             **self._described(stream),
             "OpenShardCount": len(stream.open_shards),
@@ -183,7 +182,7 @@ class Control:
             page = decode_page(await self._catalog.key(), token, self._now_ms())
             if "shard" not in page:
                 raise invalid_argument("Invalid NextToken.")
-            stream = await self._stream({"StreamName": page["stream"]})
+            stream = await self._streams.get({"StreamName": page["stream"]})
             if stream.epoch != page["epoch"]:
                 raise stream_not_found(stream.name, self._account)
             members = {**members, "ShardFilter": page["filter"]}
@@ -191,7 +190,7 @@ class Control:
         else:
             if not {"StreamName", "StreamARN"} & members.keys():
                 raise invalid_argument("Either NextToken or StreamName should be provided.")
-            stream = await self._stream(members)
+            stream = await self._streams.get(members)
             created = members.get("StreamCreationTimestamp")
             if created is not None and int(created) != stream.epoch:
                 raise stream_not_found(stream.name, self._account)
@@ -214,13 +213,13 @@ class Control:
             self._require_shards(1)
             return changed
 
-        await self._change(members, change)
+        await self._streams.change(members, change)
         return {}
 
     async def merge_shards(self, members: Members) -> Members:
         """Begin to merge two shards."""
         shards = members["ShardToMerge"], members["AdjacentShardToMerge"]
-        await self._change(members, lambda stream: begin_merge(stream, *shards, self._account))
+        await self._streams.change(members, lambda stream: begin_merge(stream, *shards, self._account))
         return {}
 
     async def update_shard_count(self, members: Members) -> Members:
@@ -233,7 +232,7 @@ class Control:
             counts.append(len(stream.open_shards))
             return begin_update_count(stream, target, self._account, limits=self._settings.limits)
 
-        stream = await self._change(members, change)
+        stream = await self._streams.change(members, change)
         return {
             "StreamName": stream.name,
             "CurrentShardCount": counts[-1],
@@ -251,7 +250,7 @@ class Control:
             require_active(stream, self._account)
             return replace(stream, mode=mode, strategy="USER_PARTITION_KEY", status="UPDATING")
 
-        await self._change(members, change)
+        await self._streams.change(members, change)
         return {}
 
     async def increase_retention(self, members: Members) -> Members:
@@ -268,7 +267,7 @@ class Control:
                 )
             return replace(stream, retention_hours=hours, status="UPDATING")
 
-        await self._change(members, change)
+        await self._streams.change(members, change)
         return {}
 
     async def decrease_retention(self, members: Members) -> Members:
@@ -285,61 +284,8 @@ class Control:
                 )
             return replace(stream, retention_hours=hours, status="UPDATING")
 
-        await self._change(members, change)
+        await self._streams.change(members, change)
         return {}
-
-    async def add_tags(self, members: Members) -> Members:
-        """Set tags of a stream (AddTagsToStream, TagResource)."""
-        tags = {key: value or "" for key, value in members["Tags"].items()}
-
-        def change(stream: Stream) -> Stream:
-            _require_tags({**stream.tags, **tags}, stream.name, self._account)
-            return replace(stream, tags={**stream.tags, **tags})
-
-        await self._change(_resource(members), change)
-        return {}
-
-    async def remove_tags(self, members: Members) -> Members:
-        """Remove tags of a stream (RemoveTagsFromStream, UntagResource)."""
-        keys = set(members["TagKeys"])
-        await self._change(
-            _resource(members),
-            lambda stream: replace(stream, tags={k: v for k, v in stream.tags.items() if k not in keys}),
-        )
-        return {}
-
-    async def list_tags(self, members: Members) -> Members:
-        """List a page of a stream's tags (ListTagsForStream)."""
-        stream = await self._stream(members)
-        after = members.get("ExclusiveStartTagKey", "")
-        tags = [tag for tag in _tags(stream) if tag["Key"] > after]
-        limit = members.get("Limit", _MAX_TAGS)
-        return {"Tags": tags[:limit], "HasMoreTags": len(tags) > limit}
-
-    async def list_resource_tags(self, members: Members) -> Members:
-        """List all tags of a stream (ListTagsForResource)."""
-        return {"Tags": _tags(await self._stream(_resource(members)))}
-
-    async def _stream(self, members: Members) -> Stream:
-        name = stream_name(members)
-        await self._catalog.current()
-        stream = self._catalog.get(name)
-        if stream is None:
-            raise stream_not_found(name, self._account)
-        return stream
-
-    async def _change(self, members: Members, change: Callable[[Stream], Stream]) -> Stream:
-        name = stream_name(members)
-
-        def checked(stream: Stream | None) -> Stream:
-            if stream is None or stream.status == "DELETED":
-                raise stream_not_found(name, self._account)
-            return change(stream)
-
-        stream = await self._catalog.update(name, checked)
-        if stream.status != "ACTIVE":
-            self._lifecycle.advance(name)
-        return stream
 
     def _listed(self, stream: Stream, after: str | None) -> list[Shard]:
         if stream.status == "CREATING":
@@ -421,20 +367,6 @@ class Control:
             )
 
 
-def stream_name(members: Members) -> str:
-    """Return the stream that a request names, by StreamName or StreamARN. Raises InvalidArgumentException."""
-    name: str | None = members.get("StreamName")
-    arn: str | None = members.get("StreamARN")
-    if arn is not None:
-        named = arn.rpartition(":stream/")[2]
-        if name is not None and name != named:
-            raise invalid_argument(f"StreamName {name} and StreamARN {arn} do not name the same stream.")
-        return named
-    if name is None:
-        raise invalid_argument("Either StreamName or StreamARN has to be provided.")
-    return name
-
-
 def shard_json(stream: Stream, shard: Shard) -> Members:
     """Return a shard as AWS describes it."""
     numbers = {"StartingSequenceNumber": str(stream.sequence(shard, 0))}
@@ -450,35 +382,8 @@ def shard_json(stream: Stream, shard: Shard) -> Members:
     return described
 
 
-def _resource(members: Members) -> Members:
-    arn = members.get("ResourceARN")
-    if arn is None:
-        return members
-    _, separator, name = arn.partition(":stream/")
-    if not separator or "/" in name:
-        raise KinesisError("ResourceNotFoundException", f"Resource {arn} not found.")
-    return {"StreamName": name}
-
-
 def _created(stream: Stream) -> Timestamp:
     return Timestamp(stream.epoch * 1000)
-
-
-def _tags(stream: Stream) -> list[Members]:
-    return [{"Key": key, "Value": value} for key, value in sorted(stream.tags.items())]
-
-
-def _require_tags(tags: dict[str, str | None], name: str, account: str) -> None:
-    if not all(_TAG.fullmatch(text) for pair in tags.items() for text in pair if text):
-        raise invalid_argument(
-            "Some tags contain invalid characters. Valid characters: Unicode letters, digits, white space, "
-            "_ . / = + - % @."
-        )
-    if len(tags) > _MAX_TAGS:
-        raise invalid_argument(
-            f"Failed to add tags to stream {name} under account {account} because a given stream cannot have more "
-            f"than {_MAX_TAGS} tags associated with it."
-        )
 
 
 def _topic(name: str, epoch: int, topics: set[str]) -> str:

@@ -48,3 +48,18 @@ def shard_not_found(shard: str, name: str, account: str) -> KinesisError:
 def internal(message: str) -> KinesisError:
     """Return the error of this service's own failure (Kafka doesn't answer): SDKs send the request again."""
     return KinesisError("InternalFailure", message, 500)
+
+
+def rate_exceeded(shard: str, stream: str, account: str) -> KinesisError:
+    """A shard's limit is reached."""
+    return KinesisError(
+        "ProvisionedThroughputExceededException",
+        f"Rate exceeded for shard {shard} in stream {stream} under account {account}.",
+    )
+
+
+def no_shard(shard: str, stream: str, account: str) -> KinesisError:
+    """There is no such shard."""
+    return KinesisError(
+        "ResourceNotFoundException", f"Shard {shard} in stream {stream} under account {account} does not exist"
+    )

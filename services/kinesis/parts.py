@@ -5,13 +5,17 @@ from dataclasses import dataclass
 
 from kinesis.catalog import Catalog
 from kinesis.control import Control
-from kinesis.data import Data
+from kinesis.gets import Gets
 from kinesis.lifecycle import Lifecycle
 from kinesis.limits import ShardLimits
 from kinesis.metrics import Metrics
+from kinesis.named import NamedStreams
+from kinesis.puts import Puts
 from kinesis.reader import Reader
 from kinesis.settings import Settings
 from kinesis.streams import Stream
+from kinesis.tags import Tags
+from kinesis.tips import Tips
 from kinesis.writer import Writer
 
 _REST_S = 1.0
@@ -27,7 +31,9 @@ class Parts:
     writer: Writer
     reader: Reader
     control: Control
-    data: Data
+    tags: Tags
+    puts: Puts
+    gets: Gets
     metrics: Metrics
 
     def start(self) -> "asyncio.Task[None]":
@@ -60,13 +66,19 @@ def create_parts(settings: Settings) -> Parts:
     reader = Reader(settings.kafka)
     metrics = Metrics(writer.__len__)
     limits = ShardLimits() if settings.limits else None
-    data = Data(settings, catalog, writer, reader, limits, metrics)
-    control = Control(settings, catalog, lifecycle)
+    tips = Tips()
+    puts = Puts(settings, catalog, writer, tips, limits, metrics)
+    gets = Gets(settings, catalog, reader, tips, limits, metrics)
+    streams = NamedStreams(catalog, lifecycle, settings.account)
+    control = Control(settings, catalog, lifecycle, streams)
+    tags = Tags(streams, settings.account)
 
     def forget(stream: Stream) -> None:
         if stream.status == "DELETED":
-            data.forget(stream)
+            tips.forget(stream.name, stream.epoch)
+            if limits is not None:
+                limits.forget(stream.name, stream.epoch)
             metrics.forget(stream.name)
 
     catalog.on_change = forget
-    return Parts(settings, catalog, lifecycle, writer, reader, control, data, metrics)
+    return Parts(settings, catalog, lifecycle, writer, reader, control, tags, puts, gets, metrics)

@@ -28,6 +28,10 @@ Outcome = int | KafkaError
 """A record's offset, or why it has none."""
 
 
+GENERATION = "g"
+"""The header that tells a recreated stream's records from those of the first of its name."""
+
+
 class Entry(NamedTuple):
     """A record for Kafka."""
 
