@@ -1,0 +1,389 @@
+"""`make mutations [ONLY=text]`: break each mechanism in a copy of the code, and see its test fail.
+
+A test that passes on the broken code tests nothing: its line says so, and the exit code is 1. Each mutation takes as
+long as its test, some a minute; ONLY picks those whose name or test has the text.
+"""
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pinline.settings import ROOT
+
+_COPIED = ("pinline", "seed_data", "emulator", "services", "spark", "tests", "pyproject.toml")
+_SINK = "tests/faults/test_sink_deaths.py"
+_LOG = "tests/faults/test_sink_log_and_bucket.py"
+_EMULATOR = "tests/faults/test_emulator.py"
+_GATEWAY = "tests/faults/test_gateway.py"
+_LAKE = "tests/integration/test_lake_faults.py"
+_NO_PROBE = ("services/sink/store.py", '    key = f"_pinline/probe-{uuid4()}"\n', "    return\n")
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A mechanism taken away: edits of (file, text, its replacement), and the tests (arguments of pytest) that fail."""
+
+    name: str
+    edits: tuple[tuple[str, str, str], ...]
+    tests: tuple[str, ...]
+
+
+MUTATIONS = (
+    Mutation(
+        "sink: no condition on PUT",
+        (("services/sink/store.py", '                IfNoneMatch="*",\n', ""), _NO_PROBE),
+        (f"{_SINK} -k two_owners", f"{_SINK} -k late_put"),
+    ),
+    Mutation(
+        "sink: 412 taken for a success",
+        (
+            (
+                "services/sink/partition.py",
+                "                case Put(), _:\n                    self._conflict = True",
+                "                case Put(), _:\n                    self._finish(now)",
+            ),
+        ),
+        (f"{_SINK} -k two_owners", f"{_SINK} -k in_its_sleep"),
+    ),
+    Mutation(
+        "sink: begins at the log's start instead of the last object's end",
+        (
+            (
+                "services/sink/partition.py",
+                "        last = found.last\n        if last is None:",
+                "        last = found.last\n        if True:",
+            ),
+        ),
+        (f"{_SINK} -k between_put_and_the_next_step",),
+    ),
+    Mutation(
+        "sink: error taken for a success",
+        (
+            (
+                "services/sink/partition.py",
+                "            if isinstance(answer, StoreError | DeadLetterError | LogError):\n",
+                (
+                    "            if isinstance(answer, StoreError) and isinstance(action, Put):\n"
+                    "                self._finish(now)\n"
+                    "                return\n"
+                    "            if isinstance(answer, StoreError | DeadLetterError | LogError):\n"
+                ),
+            ),
+        ),
+        (f"{_SINK} -k 409", f"{_SINK} -k away"),
+    ),
+    Mutation(
+        "sink: stops at a 412 of its own PUT",
+        (
+            (
+                "services/sink/partition.py",
+                "        if end == self._batch.last_offset:",
+                (
+                    "        if end == self._batch.last_offset:\n"
+                    "            self.stop('written already')\n"
+                    "            return\n"
+                    "        if end == self._batch.last_offset:"
+                ),
+            ),
+        ),
+        (f"{_SINK} -k put_without_an_answer",),
+    ),
+    Mutation("sink: no probe", (_NO_PROBE,), (f"{_SINK} -k ignores_if_none_match",)),
+    Mutation(
+        "sink: the previous object is never checked",
+        (
+            (
+                "services/sink/partition.py",
+                "            if self._anchor and (self._must_check or now - self._checked_at > CHECK_EVERY_S):",
+                "            if False:",
+            ),
+        ),
+        (f"{_LOG} -k runs_idle", f"{_LOG} -k emptied_under_load", f"{_LOG} -k made_again_while"),
+    ),
+    Mutation(
+        "sink: topic ids are not compared",
+        (
+            (
+                "services/sink/partition.py",
+                "        if there is not None and there.topic_id == self.topic_id:",
+                "        if there is not None:",
+            ),
+            ("services/sink/worker.py", "            if now != writer.topic_id:", "            if False:"),
+        ),
+        (f"{_LOG} -k recreated_topic",),
+    ),
+    Mutation(
+        "sink: a position outside the log begins at the earliest",
+        (("services/sink/__main__.py", '"auto_offset_reset": "none"', '"auto_offset_reset": "earliest"'),),
+        (f"{_LOG} -k no_longer_has",),
+    ),
+    Mutation(
+        "sink: begins some offsets after the last object's end",
+        (
+            (
+                "services/sink/partition.py",
+                "        self._start(end + 1, last.key, None, now)",
+                "        self._start(end + 1 + 5, last.key, None, now)",
+            ),
+        ),
+        (f"{_LOG} -k deleted_group_offsets", f"{_LOG} -k while_the_sink_is_stopped"),
+    ),
+    Mutation(
+        "sink: an object is put before its dead letters are sent",
+        (
+            (
+                "services/sink/partition.py",
+                "            if self._batch.dead_letters and not self._letters_sent:",
+                "            if self._batch.dead_letters and self._batch.key is None and not self._letters_sent:",
+            ),
+        ),
+        (f"{_LOG} -k poison_first",),
+    ),
+    Mutation(
+        "emulator: 429 is a refusal",
+        (
+            (
+                "emulator/target.py",
+                "        if status in (408, 429) or status >= 500:",
+                "        if status == 408 or status >= 500:",
+            ),
+        ),
+        (f"{_EMULATOR} -k 429",),
+    ),
+    Mutation(
+        "emulator: the whole batch is sent again",
+        (
+            (
+                "emulator/delivery.py",
+                "        if len(unsent) < len(records):\n",
+                (
+                    "        if unsent:\n"
+                    "            unsent = [Unsent(record, unsent[0].failed) for record in records]\n"
+                    "        if len(unsent) < len(records):\n"
+                ),
+            ),
+        ),
+        (f"{_EMULATOR} -k 'record and errors'",),
+    ),
+    Mutation(
+        "emulator: one attempt when a connection is cut",
+        (
+            (
+                "emulator/delivery.py",
+                "            return [Failed(_kind(error))] * len(records)",
+                "            return [Failed(_kind(error), attempts=1)] * len(records)",
+            ),
+        ),
+        (f"{_EMULATOR} -k 'cut or comes_back'",),
+    ),
+    Mutation(
+        "emulator: nothing is added to the spool",
+        (
+            (
+                "emulator/engine.py",
+                "        self._figures.spooled += self._store.spool.add(unsent)",
+                "        self._figures.spooled += 0",
+            ),
+        ),
+        (f"{_EMULATOR} -k spooled",),
+    ),
+    Mutation(
+        "emulator: the position is saved before the answer",
+        (
+            (
+                "emulator/engine.py",
+                "        started = time.monotonic()\n        unsent: list[Unsent] = []\n",
+                (
+                    "        started = time.monotonic()\n        unsent: list[Unsent] = []\n"
+                    "        for source in batch:\n"
+                    "            self._store.position.finish(source.draw.number)\n"
+                    "        self._store.position.save()\n"
+                ),
+            ),
+            (
+                "emulator/engine.py",
+                (
+                    "        for source in batch:\n"
+                    "            self._store.position.finish(source.draw.number)\n"
+                    "        await self._commit_soon()"
+                ),
+                "        await self._commit_soon()",
+            ),
+        ),
+        (f"{_EMULATOR} -k killed_before",),
+    ),
+    Mutation(
+        "gateway: answers before Kafka acknowledged",
+        (
+            (
+                "services/gateway/writer.py",
+                '            "acks": "all",\n            "enable.idempotence": True,',
+                '            "acks": "0",\n            "enable.idempotence": False,',
+            ),
+        ),
+        (f"{_GATEWAY} -k kafka_killed",),
+    ),
+    Mutation(
+        "gateway: ends at once at SIGTERM",
+        (
+            ("services/gateway/server.py", "_GRACE_S = 28", "_GRACE_S = 0"),
+            (
+                "services/gateway/server.py",
+                "    def stop() -> None:\n",
+                "    def stop() -> None:\n        import os\n        os._exit(0)\n",
+            ),
+        ),
+        (f"{_GATEWAY} -k sigterm",),
+    ),
+    Mutation(
+        "gateway: one body at a time",
+        (
+            (
+                "services/gateway/intake.py",
+                "            async with asyncio.timeout(_BODY_TIMEOUT_S):\n",
+                "            async with _ONE, asyncio.timeout(_BODY_TIMEOUT_S):\n",
+            ),
+            (
+                "services/gateway/intake.py",
+                "_BODY_TIMEOUT_S = 30.0\n",
+                "_BODY_TIMEOUT_S = 30.0\n_ONE = asyncio.Lock()\n",
+            ),
+        ),
+        (f"{_GATEWAY} -k stall",),
+    ),
+    Mutation(
+        "gateway: 500 connections",
+        (("services/gateway/server.py", "_CONNECTIONS = 4096", "_CONNECTIONS = 500"),),
+        (f"{_GATEWAY} -k thousand",),
+    ),
+    Mutation(
+        "gateway: another limit of a body",
+        (("services/gateway/intake.py", "BODY_LIMIT = 10 * 1024 * 1024", "BODY_LIMIT = 11 * 1024 * 1024"),),
+        ("tests/contract/test_gateway_produce.py -k 10_mib",),
+    ),
+    Mutation(
+        "gateway: an exception that nobody expects",
+        (
+            (
+                "services/gateway/records.py",
+                "def parse(",
+                (
+                    "def parse(body, *a):\n    if b'\\x00' in body:\n        raise ZeroDivisionError\n"
+                    "    return _parse(body, *a)\n\n\ndef _parse("
+                ),
+            ),
+        ),
+        ("tests/faults/test_random_requests.py",),
+    ),
+    Mutation(
+        "gateway: a leak of 4 kB a request",
+        (
+            (
+                "services/gateway/intake.py",
+                "        held = 0\n        try:",
+                "        held = 0\n        _LEAK.append(bytes(4096))\n        try:",
+            ),
+            (
+                "services/gateway/intake.py",
+                "_BODY_TIMEOUT_S = 30.0\n",
+                "_BODY_TIMEOUT_S = 30.0\n_LEAK: list[bytes] = []\n",
+            ),
+        ),
+        ("tests/faults/test_random_requests.py",),
+    ),
+    Mutation(
+        "batch: quarantined rows are inserted without looking",
+        (
+            (
+                "spark/lakehouse/jobs/silver.py",
+                "ON t.event = '{event.name}' AND t._object = s._object AND t._line = s._line",
+                "ON false",
+            ),
+        ),
+        (f"{_LAKE} -k quarantine:user",),
+    ),
+    Mutation(
+        "batch: the answers are taken for current",
+        (
+            (
+                "spark/lakehouse/published.py",
+                "    return all(published_versions.get(question) == versions for question in QUESTIONS)",
+                "    return True",
+            ),
+        ),
+        (f"{_LAKE} -k gold_next:q6",),
+    ),
+    Mutation(
+        "batch: a dead holder of the lease is not noticed",
+        (
+            (
+                "spark/lakehouse/lease.py",
+                "        except ProcessLookupError:\n            return True",
+                "        except ProcessLookupError:\n            return False",
+            ),
+        ),
+        ("tests/integration/test_lake_batch.py -k dead_process",),
+    ),
+)
+
+
+def run(mutation: Mutation, folder: Path) -> bool:
+    """Whether every test of the mutation fails, in a copy of the code at `folder`."""
+    originals: dict[Path, str] = {}
+    for name, old, new in mutation.edits:
+        file = folder / name
+        text = file.read_text()
+        originals.setdefault(file, text)
+        if old not in text:
+            raise LookupError(f"{mutation.name}: {name} no longer holds {old!r}")
+        file.write_text(text.replace(old, new, 1))
+    try:
+        fails = [_fails(mutation, test, folder) for test in mutation.tests]
+        return all(fails)
+    finally:
+        for file, text in originals.items():
+            file.write_text(text)
+
+
+def _fails(mutation: Mutation, test: str, folder: Path) -> bool:
+    begun = time.monotonic()
+    words = [sys.executable, "-m", "pytest", "-q", "-x", "--timeout=400", "-p", "no:cacheprovider", *shlex.split(test)]
+    paths = os.pathsep.join(map(str, (folder, folder / "services", folder / "spark")))
+    done = subprocess.run(
+        words, cwd=folder, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+    said = {1: "fails, as it has to", 0: "PASSES"}.get(done.returncode, f"DID NOT RUN ({done.returncode})")
+    why = next((line[2:].strip() for line in done.stdout.splitlines() if line.startswith("E  ")), "")
+    print(f"{said:20} {mutation.name} | {test} | {time.monotonic() - begun:.0f} s | {why[:160]}", flush=True)
+    return done.returncode == 1
+
+
+def main() -> int:
+    """Run as a command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.mutations", description=__doc__)
+    parser.add_argument("--only", default="", help="a part of the name or of a test")
+    only = parser.parse_args().only
+    chosen = [one for one in MUTATIONS if only in one.name or any(only in test for test in one.tests)]
+    with tempfile.TemporaryDirectory(prefix="pinline-mutations-") as temporary:
+        folder = Path(temporary)
+        for name in _COPIED:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, folder / name)
+        for name in (".venv", ".local"):
+            (folder / name).symlink_to(ROOT / name)
+        failed = [mutation.name for mutation in chosen if not run(mutation, folder)]
+    print(
+        f"{len(chosen) - len(failed)} of {len(chosen)} mutations are noticed" + "".join(f"\n  not: {n}" for n in failed)
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
