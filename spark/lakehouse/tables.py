@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from lakehouse.schemas import ORIGIN, SILVER
 from lakehouse.session import get_spark
 from pinline import aws
-from pinline.errors import PinlineError, UnreachableError
 from pinline.events import EVENTS
+from pinline.object_store import s3_errors
 from pinline.settings import Settings
 
 if TYPE_CHECKING:
@@ -92,19 +91,10 @@ class Lake:
 
 
 def open_lake(settings: Settings) -> Lake:
-    """Return the lake. Raises UnreachableError, or PinlineError when there is no bucket."""
+    """Return the lake. Raises UnreachableError, or StateError when there is no bucket or no access to it."""
     lake = Lake(get_spark(settings), settings)
-    try:
-        lake.s3.head_bucket(Bucket=settings.bucket)
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        raise PinlineError(
-            f"opening the lake: bucket {settings.bucket} (S3_BUCKET) answers {code}. "
-            + ("It doesn't exist; `make up` creates it." if code == "404" else "Do the AWS_* credentials allow it?")
-        ) from None
-    except BotoCoreError as error:
-        address = settings.aws_endpoint_url_s3 or f"AWS, region {settings.aws_region}"
-        raise UnreachableError("S3", address, "AWS_ENDPOINT_URL_S3", error) from None
+    with s3_errors(settings):
+        lake.s3.list_objects_v2(Bucket=settings.bucket, Prefix="lake/", MaxKeys=1)
     return lake
 
 
