@@ -134,7 +134,18 @@ MUTATIONS = (
                 "        self._start(end + 1 + 5, last.key, None, now)",
             ),
         ),
-        (f"{_LOG} -k deleted_group_offsets", f"{_LOG} -k while_the_sink_is_stopped"),
+        (f"{_LOG} -k deleted_group_offsets",),
+    ),
+    Mutation(
+        "sink: an empty bucket is filled from a group's offset on, not from the log's start",
+        (
+            (
+                "services/sink/partition.py",
+                "            self._start(found.log_start, None, None, now)",
+                "            self._start(found.log_start + 40, None, None, now)",
+            ),
+        ),
+        (f"{_LOG} -k while_the_sink_is_stopped",),
     ),
     Mutation(
         "sink: an object is put before its dead letters are sent",
