@@ -1,6 +1,6 @@
-"""`python -m bench.constant PORT [--bare]`: the gateway's application with a route that reads a body and answers a constant.
+"""The gateway's application with a route that reads a body and answers a constant: the gateway can't be faster.
 
-`--bare`: an application with that route alone. What the gateway can't be faster than.
+`python -m bench.constant PORT` serves it; with `--bare`, an application that has no other route and no middleware.
 """
 
 import argparse
@@ -25,7 +25,7 @@ _ANSWER = (
 
 
 def main() -> None:
-    """Serve until SIGTERM."""
+    """Serve until killed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
     parser.add_argument("--bare", action="store_true")
@@ -38,9 +38,9 @@ def main() -> None:
         await request.body()
         return Response(_ANSWER, media_type=V2)
 
-    with socket.create_server(("127.0.0.1", arguments.port), backlog=2048) as sock:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(listener(app).serve([sock]))
+    sock = socket.create_server(("127.0.0.1", arguments.port), backlog=2048)
+    with sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(listener(app).serve([sock]))
 
 
 if __name__ == "__main__":

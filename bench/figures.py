@@ -96,7 +96,5 @@ def table(rows: Iterable[Row], title: str) -> Table:
         ratio = "" if row.ratio is None else f"{shown(row.ratio)}×"
         met = {True: "yes", False: "[red]no[/]", None: ""}[row.met]
         figure = f"{shown(row.figure)} {row.unit}"
-        made.add_row(
-            row.part, row.what, figure, row.peer, shown(row.peer_figure), ratio, str(row.goal), met, row.note
-        )
+        made.add_row(row.part, row.what, figure, row.peer, shown(row.peer_figure), ratio, str(row.goal), met, row.note)
     return made

@@ -38,7 +38,9 @@ def rows(folder: Path, size: Size) -> Iterator[Row]:
         yield Row("gateway", what, found.rate, "requests/s", "same app, a constant", peer.rate, goal, note)
         goal = Goal(most=40) if number == 15 else Goal()
         yield Row("gateway", f"{what}, p99", found.p99, "ms", "same app, a constant", peer.p99, goal)
-    yield Row("gateway", "1 record, 15 connections", ours[15].rate, "requests/s", "bare FastAPI, a constant", alone.rate)
+    yield Row(
+        "gateway", "1 record, 15 connections", ours[15].rate, "requests/s", "bare FastAPI, a constant", alone.rate
+    )
 
 
 def body(first: int, count: int) -> bytes:

@@ -67,7 +67,7 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def post(self, path: str, head: str, body: bytes) -> bytes:
-        """Send a request with the header lines `head`; return the body. Raises RuntimeError on another status than 200."""
+        """Send a request with the header lines `head`; return the body. Raises RuntimeError unless it is a 200."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=2**24)
         reader, writer = self._streams

@@ -22,7 +22,7 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 def shared_megabytes(processes: Iterable[psutil.Process]) -> float:
-    """Return the memory of all processes together: pages that several share count once (PSS; RSS where it is unknown)."""
+    """Return the memory of all processes together, pages that several share counted once (PSS; else RSS)."""
     total = 0
     for process in processes:
         with suppress(psutil.Error):
