@@ -22,7 +22,8 @@ def create_topic(kafka: str, topic: str, partitions: int = 1) -> None:
 
 def write(kafka: str, topics: list[str], values: Iterable[bytes]) -> float:
     """Write values to the topics in turn, acknowledged by all replicas; return records/s. The first one isn't timed."""
-    producer = Producer({"bootstrap.servers": kafka, "acks": "all", "enable.idempotence": True, "linger.ms": 1})
+    config = {"bootstrap.servers": kafka, "acks": "all", "enable.idempotence": True, "linger.ms": 1, "log_level": 3}
+    producer = Producer(config)
     failed: list[object] = []
     count, begun = 0, time.perf_counter()
     for number, value in enumerate(values):
@@ -55,7 +56,7 @@ def drain(kafka: str, topics: Iterable[str], partitions: int, count: int) -> flo
         consumer.assign([TopicPartition(topic, number, 0) for topic in topics for number in range(partitions)])
         read, begun = 0, time.perf_counter()
         while read < count:
-            found = consumer.consume(5000, 20)
+            found = consumer.consume(min(5000, count - read), 20)
             if not found:
                 raise RuntimeError(f"reading {count} records: {read} were there")
             read += len(found)
