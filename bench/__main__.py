@@ -6,6 +6,7 @@ Every part has real services of its own, on free ports in a temporary folder; al
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -47,6 +48,8 @@ def main() -> int:
     # what is measured has the settings of a fresh checkout, whatever the shell exports
     for name in Settings.model_fields:
         os.environ.pop(name.upper(), None)
+    # so that services end too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     rows: list[Row] = []
     failed = []

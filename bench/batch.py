@@ -21,6 +21,7 @@ from tests.faults.load import BATCH
 from tests.fixtures.backends import Stack, embedded_stack
 
 SERVICES = ("s3", "kafka", "mysql", "spark", "gateway", "sink")
+_DUCK_TYPES = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "timestamp": "TIMESTAMP"}
 Answers = dict[str, list[dict[str, Any]]]
 
 
@@ -98,10 +99,9 @@ def duck(stack: Stack, folder: Path) -> tuple[float, float, Answers]:
     fetched = time.perf_counter()
     with duckdb.connect() as connection:
         for event in EVENTS:
-            files = f"{folder / event.name}/*.json"
-            connection.execute(
-                f"CREATE TABLE raw_{event.name} AS FROM read_json('{files}', format = 'newline_delimited')"
-            )
+            columns = {column.name: _DUCK_TYPES[column.json_type] for column in event.columns}
+            read = connection.read_json(f"{folder / event.name}/*.json", format="newline_delimited", columns=columns)
+            read.create(f"raw_{event.name}")
         oracle.clean(connection)
         found = oracle.answers(connection)
     return fetched - begun, time.perf_counter() - fetched, found
