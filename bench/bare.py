@@ -17,7 +17,8 @@ def record(number: int) -> bytes:
 
 def create_topic(kafka: str, topic: str, partitions: int = 1) -> None:
     """Create a topic."""
-    AdminClient({"bootstrap.servers": kafka}).create_topics([NewTopic(topic, partitions, 1)])[topic].result(20)
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(20)
 
 
 def write(kafka: str, topics: list[str], values: Iterable[bytes]) -> float:
