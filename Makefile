@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PINLINE := $(PY) -m pinline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor seed emulate wait batch results sql rebuild accounting replay demo reset clean test test-unit test-faults chaos mutations lint format requirements
+.PHONY: help setup setup-dev up down status logs doctor seed emulate wait batch results sql rebuild accounting replay demo reset clean test test-unit test-faults chaos mutations bench lint format requirements
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,8 @@ chaos: setup-dev  ## random kills under load on a stack of its own, then account
 
 mutations: setup-dev  ## break each mechanism that faults test, and see its test fail [ONLY=text]
 	@$(PY) -m tests.faults.mutations $${ONLY:+--only "$$ONLY"}
+bench: setup-dev  ## measure every part beside its peers in the same run [ONLY=emulator,gateway,... SMALL=1 JSON=file]
+	@$(PY) -m bench $${ONLY:+--only "$$ONLY"} $${SMALL:+--small} $${JSON:+--json "$$JSON"}
 
 test-unit: setup-dev  ## tests that need no service
 	@$(PY) -m pytest -m unit

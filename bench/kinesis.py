@@ -22,16 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import httptools
 import httpx
 import orjson
 import psutil
 import uvloop
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from bench import bare
+from bench.load import Connection
+from bench.processes import cpu_seconds, megabytes
 from pinline.settings import Settings
 from tests.fixtures.backends import free_port, running
 
@@ -48,50 +48,11 @@ _HEAD = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
 Start = Callable[[int], tuple[list[str], dict[str, str], Path | None]]
 
 
-class Answer:
-    """Collects one HTTP answer."""
-
-    def __init__(self) -> None:
-        self.parser = httptools.HttpResponseParser(self)
-        self.body = bytearray()
-        self.done = False
-
-    def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
-        self.body += body
-
-    def on_message_complete(self) -> None:
-        """Note the end."""
-        self.done = True
-
-
-class Connection:
-    """One connection, kept if the service keeps it."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def call(self, operation: str, body: bytes) -> dict[str, Any]:
-        """Send a request and return the answer's body. Raises RuntimeError on any other status than 200."""
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=2**24)
-        reader, writer = self._streams
-        head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n{_HEAD}X-Amz-Target: Kinesis_20131202.{operation}\r\n"
-        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        answer = Answer()
-        while not answer.done:
-            data = await reader.read(2**20)
-            if not data:
-                raise ConnectionError(f"{operation}: the connection was closed")
-            answer.parser.feed_data(data)
-        if not answer.parser.should_keep_alive():
-            writer.close()
-            self._streams = None
-        if answer.parser.get_status_code() != 200:
-            raise RuntimeError(f"{operation}: {bytes(answer.body[:300])!r}")
-        found: dict[str, Any] = orjson.loads(answer.body) if answer.body else {}
-        return found
+async def call(connection: Connection, operation: str, body: bytes) -> dict[str, Any]:
+    """Send a request and return the answer's body. Raises RuntimeError on any other status than 200."""
+    answer = await connection.post("/", f"{_HEAD}X-Amz-Target: Kinesis_20131202.{operation}\r\n", body)
+    found: dict[str, Any] = orjson.loads(answer) if answer else {}
+    return found
 
 
 def batch_body(first: int) -> bytes:
@@ -110,7 +71,7 @@ async def put_record(port: int, connections: int, seconds: float) -> tuple[float
         connection = Connection(port)
         at = number * 100
         while (begun := time.perf_counter()) < end:
-            await connection.call("PutRecord", bodies[at % 2000])
+            await call(connection, "PutRecord", bodies[at % 2000])
             times.append(time.perf_counter() - begun)
             at += 1
 
@@ -132,7 +93,7 @@ async def put_records(port: int, connections: int, calls: int, seconds: float) -
         nonlocal taken
         connection = Connection(port)
         for number in left:
-            answer = await connection.call("PutRecords", bodies[number % 8])
+            answer = await call(connection, "PutRecords", bodies[number % 8])
             taken += 500 - answer.get("FailedRecordCount", 0)
             if time.perf_counter() > end:
                 return
@@ -145,14 +106,14 @@ async def put_records(port: int, connections: int, calls: int, seconds: float) -
 async def get_records(port: int, most: int, seconds: float) -> tuple[float, int]:
     """Return records/s of one client that reads the shards in turn from the start, and how many it read."""
     connection = Connection(port)
-    shards = (await connection.call("ListShards", orjson.dumps({"StreamName": STREAM})))["Shards"]
+    shards = (await call(connection, "ListShards", orjson.dumps({"StreamName": STREAM})))["Shards"]
     read = 0
     begun = time.perf_counter()
     for shard in shards:
         start = {"StreamName": STREAM, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
-        iterator = (await connection.call("GetShardIterator", orjson.dumps(start)))["ShardIterator"]
+        iterator = (await call(connection, "GetShardIterator", orjson.dumps(start)))["ShardIterator"]
         while read < most and time.perf_counter() - begun < seconds:
-            answer = await connection.call("GetRecords", orjson.dumps({"ShardIterator": iterator}))
+            answer = await call(connection, "GetRecords", orjson.dumps({"ShardIterator": iterator}))
             read += len(answer["Records"])
             iterator = answer["NextShardIterator"]
             if not answer["Records"] and not answer["MillisBehindLatest"]:
@@ -205,11 +166,6 @@ def create(port: int) -> None:
         time.sleep(0.1)
 
 
-def megabytes(process: psutil.Process) -> int:
-    """Return the resident memory of a process and its children."""
-    return int(sum(p.memory_info().rss for p in [process, *process.children(recursive=True)]) / 2**20)
-
-
 def measure(
     name: str, started: float, process: psutil.Process, port: int, arguments: argparse.Namespace
 ) -> dict[str, Any]:
@@ -235,40 +191,13 @@ def measure(
     return row
 
 
-def cpu_seconds(process: psutil.Process) -> float:
-    """Return the CPU time that a process and its children have used."""
-    times = [p.cpu_times() for p in [process, *process.children(recursive=True)]]
-    return float(sum(t.user + t.system for t in times))
-
-
-def bare(kafka: str) -> dict[str, Any]:
+def bare_client(kafka: str) -> dict[str, Any]:
     """Return what the bare Kafka client does on the same broker: the limit."""
-    admin = AdminClient({"bootstrap.servers": kafka})
-    admin.create_topics([NewTopic("bare", SHARDS, 1)])["bare"].result(20)
-    producer = Producer({"bootstrap.servers": kafka, "acks": "all", "enable.idempotence": True, "linger.ms": 1})
-    count, value = 200_000, b"x" * 400
-    producer.produce("bare", value)
-    producer.flush()
-    begun = time.perf_counter()
-    for number in range(count):
-        while True:
-            try:
-                producer.produce("bare", value, str(number))
-                break
-            except BufferError:
-                producer.poll(0.01)
-        producer.poll(0)
-    producer.flush()
-    written = count / (time.perf_counter() - begun)
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "bare", "enable.auto.commit": False})
-    consumer.assign([TopicPartition("bare", partition, 0) for partition in range(SHARDS)])
-    read, begun = 0, time.perf_counter()
-    while read < count:
-        read += len(consumer.consume(5000, 1))
-    row: dict[str, Any] = {"service": "bare Kafka client", "PutRecords rec/s": round(written)}
-    row["GetRecords rec/s"] = round(read / (time.perf_counter() - begun))
-    consumer.close()
-    return row
+    bare.create_topic(kafka, "bare", SHARDS)
+    count = 200_000
+    written = bare.write(kafka, ["bare"], (b"x" * 400 for _ in range(count)))
+    read = bare.drain(kafka, ["bare"], SHARDS, count)
+    return {"service": "bare Kafka client", "PutRecords rec/s": round(written), "GetRecords rec/s": round(read)}
 
 
 def ours(kafka: str, folder: Path, arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -318,7 +247,7 @@ def rows(folder: Path, arguments: argparse.Namespace) -> Iterator[dict[str, Any]
         )
         settings.pinline_data.mkdir()
         with running("kafka", settings):
-            yield bare(settings.kafka_bootstrap_servers)
+            yield bare_client(settings.kafka_bootstrap_servers)
             yield from ours(settings.kafka_bootstrap_servers, folder, arguments)
     for peer, start in peers(folder).items():
         if only and peer not in only:

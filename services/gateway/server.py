@@ -50,8 +50,8 @@ async def _serve(settings: Settings, stage: str, api: socket.socket, proxy: sock
     parts = create_parts(settings)
     parts.start()
     listeners = [
-        (_listener(create_app(settings, parts, stage=stage)), api),
-        (_listener(create_app(settings, parts, stage=None)), proxy),
+        (listener(create_app(settings, parts, stage=stage)), api),
+        (listener(create_app(settings, parts, stage=None)), proxy),
     ]
 
     def stop() -> None:
@@ -73,7 +73,8 @@ async def _serve(settings: Settings, stage: str, api: socket.socket, proxy: sock
     return left
 
 
-def _listener(app: object) -> uvicorn.Server:
+def listener(app: object) -> uvicorn.Server:
+    """Return a server of an ASGI application, with the settings of both listeners."""
     return _Listener(
         uvicorn.Config(
             app,  # type: ignore[arg-type]  # an ASGI application

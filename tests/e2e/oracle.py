@@ -104,8 +104,13 @@ def source(engine: Engine, keys: set[int] | None = None) -> duckdb.DuckDBPyConne
             rows = rows[rows[key].isin(keys)]
         connection.register(f"{name}_rows", rows)
         connection.execute(f"CREATE TABLE raw_{name} AS SELECT * FROM {name}_rows")
-    connection.execute(_CLEAN)
+    clean(connection)
     return connection
+
+
+def clean(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make tables pin, geo and user, and what the questions read, out of raw_pin, raw_geo and raw_user."""
+    connection.execute(_CLEAN)
 
 
 def answers(connection: duckdb.DuckDBPyConnection) -> dict[str, list[dict[str, object]]]:

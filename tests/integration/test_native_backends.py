@@ -5,6 +5,7 @@ from typing import Any
 import pymysql
 import pytest
 from kafka.admin import KafkaAdminClient
+from kafka.errors import UnknownTopicOrPartitionError
 
 pytestmark = pytest.mark.integration
 
@@ -12,7 +13,9 @@ pytestmark = pytest.mark.integration
 def test_the_broker_answers_and_makes_no_topic_by_itself(kafka_broker: str) -> None:
     admin = KafkaAdminClient(bootstrap_servers=kafka_broker)
     try:
-        assert admin.list_topics() == []
+        (asked,) = admin.describe_topics(["nobody-made-it"])
+        assert asked["error_code"] == UnknownTopicOrPartitionError.errno
+        assert "nobody-made-it" not in admin.list_topics()
     finally:
         admin.close()
 
