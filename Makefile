@@ -77,6 +77,7 @@ chaos: setup-dev  ## random kills under load on a stack of its own, then account
 
 mutations: setup-dev  ## break each mechanism that faults test, and see its test fail [ONLY=text]
 	@$(PY) -m tests.faults.mutations $${ONLY:+--only "$$ONLY"}
+
 bench: setup-dev  ## measure every part beside its peers in the same run [ONLY=emulator,gateway,... SMALL=1 JSON=file]
 	@$(PY) -m bench $${ONLY:+--only "$$ONLY"} $${SMALL:+--small} $${JSON:+--json "$$JSON"}
 
