@@ -55,7 +55,11 @@ MUTATIONS = (
                 "                case Put(), _:\n                    self._finish(now)",
             ),
         ),
-        (f"{_SINK} -k two_owners", f"{_SINK} -k in_its_sleep"),
+        (
+            f"{_SINK} -k two_owners",
+            f"{_SINK} -k in_its_sleep",
+            "tests/unit/test_sink_partition.py -k two_owners_in_any_order",
+        ),
     ),
     Mutation(
         "sink: begins at the log's start instead of the last object's end",
@@ -66,7 +70,7 @@ MUTATIONS = (
                 "        last = found.last\n        if True:",
             ),
         ),
-        (f"{_SINK} -k between_put_and_the_next_step",),
+        (f"{_SINK} -k between_put_and_the_next_step", f"{_SINK} -k at_any_moment"),
     ),
     Mutation(
         # alone it is healed: the check finds that the object before the next one isn't there
@@ -170,6 +174,11 @@ MUTATIONS = (
         (f"{_EMULATOR} -k 429",),
     ),
     Mutation(
+        "emulator: Retry-After holds back only the request that was told",
+        (("emulator/delivery.py", "        hold = self._not_before - time.monotonic()", "        hold = 0.0"),),
+        ("tests/unit/test_emulator_delivery.py -k retry_after_holds_back",),
+    ),
+    Mutation(
         "emulator: the whole batch is sent again",
         (
             (
@@ -229,7 +238,7 @@ MUTATIONS = (
                 "        await self._commit_soon()",
             ),
         ),
-        (f"{_EMULATOR} -k killed_before",),
+        (f"{_EMULATOR} -k killed_before", "tests/unit/test_emulator_delivery.py -k kill_at_any_step"),
     ),
     Mutation(
         "gateway: answers before Kafka acknowledged",
@@ -241,6 +250,17 @@ MUTATIONS = (
             ),
         ),
         (f"{_GATEWAY} -k kafka_killed",),
+    ),
+    Mutation(
+        "gateway: waits for Kafka as long as it takes",
+        (
+            (
+                "services/gateway/writer.py",
+                '"message.timeout.ms": delivery_timeout_ms,',
+                '"message.timeout.ms": 10 * delivery_timeout_ms,',
+            ),
+        ),
+        ("tests/contract/test_gateway_lifecycle.py -k does_not_acknowledge",),
     ),
     Mutation(
         "gateway: ends at once at SIGTERM",
@@ -309,6 +329,11 @@ MUTATIONS = (
             ),
         ),
         ("tests/faults/test_random_requests.py",),
+    ),
+    Mutation(
+        "stack: the supervisor doesn't restart what died",
+        (("services/native/supervise.py", 'autorestart="true"', 'autorestart="false"'),),
+        ("tests/integration/test_native_stack.py -k killed_service", "tests/faults/test_stack.py -k s3"),
     ),
     Mutation(
         "batch: quarantined rows are inserted without looking",
