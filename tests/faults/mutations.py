@@ -8,6 +8,7 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -393,13 +394,24 @@ def _fails(mutation: Mutation, test: str, folder: Path) -> bool:
     begun = time.monotonic()
     words = [sys.executable, "-m", "pytest", "-q", "-x", "--timeout=400", "-p", "no:cacheprovider", *shlex.split(test)]
     paths = os.pathsep.join(map(str, (folder, folder / "services", folder / "spark")))
-    done = subprocess.run(
-        words, cwd=folder, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    process = subprocess.Popen(
+        words,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
-    said = {1: "fails, as it has to", 0: "PASSES"}.get(done.returncode, f"DID NOT RUN ({done.returncode})")
-    why = next((line[2:].strip() for line in done.stdout.splitlines() if line.startswith("E  ")), "")
+    try:
+        output, _ = process.communicate()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)  # pytest ends the services that it started
+        process.wait(120)
+        raise
+    said = {1: "fails, as it has to", 0: "PASSES"}.get(process.returncode, f"DID NOT RUN ({process.returncode})")
+    why = next((line[2:].strip() for line in output.splitlines() if line.startswith("E  ")), "")
     print(f"{said:20} {mutation.name} | {test} | {time.monotonic() - begun:.0f} s | {why[:160]}", flush=True)
-    return done.returncode == 1
+    return process.returncode == 1
 
 
 def main() -> int:
