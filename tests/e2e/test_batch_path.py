@@ -214,8 +214,7 @@ def test_accounting_names_a_deleted_object_and_a_deleted_silver_row(posted: Post
 def test_a_service_killed_is_restarted_and_the_pipeline_goes_on(killed: Stack, service: str) -> None:
     killed.wait_ready(service, after=killed.kill(service))
     killed.run("-m", "emulator.user_posting_emulation", "--count", "40", "--rate", "0")
-    take_in(killed)
-    assert all(balance["balanced"] for balance in accounting(killed).values())
+    killed.run("-m", "pinline", "wait")
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +223,11 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-def test_all_answers_are_there_after_the_kills(killed: Stack) -> None:
+def test_after_the_kills_all_is_in_the_lake_and_accounting_is_balanced(killed: Stack) -> None:
+    take_in(killed)
+    found = accounting(killed)
+    assert all(balance["balanced"] for balance in found.values())
+    assert found["pin"]["kafka_records"] >= 6 * 40
     assert all(results(killed).values())
 
 
