@@ -52,8 +52,6 @@ def command(settings: Settings, conf: Mapping[str, str], folder: Path, program: 
         # a job of seconds gains nothing from the second compiler or from parallel collection
         "-XX:TieredStopAtLevel=1",
         "-XX:+UseSerialGC",
-        # what queries leave dies young, and each collection of a small young generation copies what lives
-        "-XX:NewRatio=1",
         # 48 MB without the second compiler, which a long-lived server fills; from then on it would compile nothing
         "-XX:ReservedCodeCacheSize=256m",
         "-XX:+IgnoreUnrecognizedVMOptions",
