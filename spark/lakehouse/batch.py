@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pyspark.errors import PySparkException
 from rich.console import Console
 
-from lakehouse import published, tables
+from lakehouse import progress, published, tables
 from lakehouse.jobs import check, publish, quality, questions, silver
 from lakehouse.lease import Lease, Process, new_run
 from lakehouse.session import compile_queries, first_lines
@@ -71,7 +71,7 @@ def run(settings: Settings, *, wait_seconds: float = WAIT_SECONDS) -> bool:
         if work.is_none:
             lease.release("nothing new")
             return False
-        compile_queries(lake.spark, work.rows)
+        compile_queries(lake.spark, progress.rows_done(lake) + work.new_rows)
         try:
             _steps(lake, lease, work, display)
         except BaseException as error:

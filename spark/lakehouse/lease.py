@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
-from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
 
 from lakehouse import fault
 from lakehouse.tables import Lake
@@ -151,11 +150,12 @@ class Lease:
     def _record(self, held: Held, state: str, note: str = "") -> None:
         versions = [held.versions and held.versions[event.name] for event in EVENTS]
         columns = ", ".join(f"{event.name}_version bigint" for event in EVENTS)
-        frame = self.lake.spark.createDataFrame(
+        self.lake.append(
+            "ops.run",
             [(held.run, state, held.started_at, *versions, note)],
             f"run string, state string, started_at timestamp, {columns}, note string",
-        ).withColumn("ended_at", F.current_timestamp())
-        frame.coalesce(1).write.format("delta").mode("append").save(self.lake.path("ops.run"))
+            "ended_at",
+        )
 
     def _claim(self) -> Held:
         """Renew the lease or take a free one. Returns what is held then, by this run or another."""

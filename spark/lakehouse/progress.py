@@ -73,5 +73,4 @@ def advance(
         "event string, partition int, last_object string, run string, "
         "rows_read bigint, rows_inserted bigint, rows_duplicate bigint, rows_quarantined bigint"
     )
-    frame = lake.spark.createDataFrame(rows, columns).withColumn("written_at", F.current_timestamp())
-    frame.coalesce(1).write.format("delta").mode("append").save(lake.path("ops.progress"))
+    lake.append("ops.progress", rows, columns, "written_at")

@@ -42,8 +42,7 @@ def record(lake: Lake, run: str, versions: Versions) -> None:
     names = [f"{event.name}_version" for event in EVENTS]
     rows = [(question, *(versions[event.name] for event in EVENTS), run) for question in QUESTIONS]
     columns = ", ".join(["question string", *(f"{name} bigint" for name in names), "run string"])
-    frame = lake.spark.createDataFrame(rows, columns).withColumn("published_at", F.current_timestamp())
-    frame.coalesce(1).write.format("delta").mode("append").save(lake.path("ops.published"))
+    lake.append("ops.published", rows, columns, "published_at")
 
 
 def _last_change(lake: Lake, table: str) -> int:

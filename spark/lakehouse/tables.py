@@ -5,7 +5,7 @@ Jobs name a table by its place in S3 (`Lake.ref`), which needs no catalog. There
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
 
 from lakehouse.schemas import ORIGIN, SILVER
 from lakehouse.session import get_spark
@@ -84,6 +85,11 @@ class Lake:
         """Return a table, as of `version` if given."""
         reader = self.spark.read.format("delta")
         return (reader if version is None else reader.option("versionAsOf", version)).load(self.path(table))
+
+    def append(self, table: str, rows: Sequence[tuple[object, ...]], columns: str, stamp: str) -> None:
+        """Append rows with `columns` (DDL) as one file; the column `stamp` gets the server's time."""
+        frame = self.spark.createDataFrame(list(rows), columns).withColumn(stamp, F.current_timestamp())
+        frame.coalesce(1).write.format("delta").mode("append").save(self.path(table))
 
     def sql(self, query: str, table: str) -> DataFrame:
         """Run SQL in which `{table}` is that table."""

@@ -89,6 +89,13 @@ def load(settings: Settings, event: EventType = USER) -> silver.Loaded:
     return silver.load(lake, event, "a-run")
 
 
+def measured(settings: Settings, event: str) -> dict[str, int]:
+    """The rows of the last run, by what became of them."""
+    rows = tables.open_lake(settings).read("ops.quality").where(f"event = '{event}' AND measure LIKE 'rows_%'")
+    last = rows.orderBy("measured_at").collect()[-4:]
+    return {row.measure: int(row.value) for row in last}
+
+
 def test_silver_and_answers_equal_those_of_another_engine(lake_settings: Settings) -> None:
     rows = many_rows(400)
     put_all(lake_settings, rows)
@@ -119,6 +126,14 @@ def test_silver_and_answers_equal_those_of_another_engine(lake_settings: Setting
     assert not batch.run(lake_settings)
     lake = tables.open_lake(lake_settings)
     tables.register(lake)
+    user_rows = len(rows["user"])
+    assert measured(lake_settings, "user") == {
+        "rows_read": user_rows,
+        "rows_inserted": user_rows,
+        "rows_duplicate": 0,
+        "rows_quarantined": 0,
+    }
+    assert lake.spark.sql("SELECT user_name FROM silver.user").count() == user_rows
     named = lake.spark.sql("SELECT * FROM gold.q4").collect()
     assert oracle.ordered([row.asDict() for row in named]) == answers["q4"]
 

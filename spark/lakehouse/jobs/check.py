@@ -18,7 +18,6 @@ class Work:
 
     new_objects: dict[EventName, int]
     new_bytes: int
-    rows_done: int
     answers_are_current: bool
 
     @property
@@ -27,9 +26,9 @@ class Work:
         return not any(self.new_objects.values()) and self.answers_are_current
 
     @property
-    def rows(self) -> int:
-        """About how many rows the lake will hold."""
-        return self.rows_done + self.new_bytes // _ROW_BYTES
+    def new_rows(self) -> int:
+        """About how many rows are new."""
+        return self.new_bytes // _ROW_BYTES
 
     def __str__(self) -> str:
         if self.is_none:
@@ -47,7 +46,6 @@ def look(lake: Lake) -> Work:
     return Work(
         {name: len(objects) for name, objects in new.items()},
         sum(item.size for objects in new.values() for item in objects),
-        progress.rows_done(lake),
         published.is_current(published.published(lake), versions),
     )
 

@@ -48,8 +48,7 @@ def measure(lake: Lake, lease: Lease) -> Quality:
     side_by_side(lambda name: parts[name](), parts)
     rows = [(lease.run, *row) for row in quality.measures]
     columns = "run string, event string, measure string, column_name string, value double"
-    frame = lake.spark.createDataFrame(rows, columns).withColumn("measured_at", F.current_timestamp())
-    frame.coalesce(1).write.format("delta").mode("append").save(lake.path("ops.quality"))
+    lake.append("ops.quality", rows, columns, "measured_at")
     fault.after(lake.settings, "quality")
     if quality.problems:
         raise QualityError(
