@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from lakehouse import batch, inspect, results, tables
-from pinline.events import GEO, PIN, USER
+from pinline.events import EVENT_BY_NAME, GEO, PIN, USER
 from pinline.settings import Settings
 from tests.fixtures.lake import environment, put_object
 
@@ -82,6 +83,15 @@ def test_a_kill_after_a_write_is_repaired_by_the_next_run(lake_settings: Setting
     assert killed.returncode == KILLED, output
     batch.run(lake_settings)
     is_right(lake_settings, 2)
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_tables_that_several_runs_create_at_once_are_created(lake_settings: Settings, turn: int) -> None:
+    lake = tables.open_lake(lake_settings)
+    with ThreadPoolExecutor(6) as pool:
+        for created in [pool.submit(tables.create, lake) for _ in range(6)]:
+            created.result()
+    assert tables.existing(lake, "silver") == set(EVENT_BY_NAME)
 
 
 def test_two_batches_at_once_end_right(lake_settings: Settings) -> None:
