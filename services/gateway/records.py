@@ -8,7 +8,6 @@ IEEE doubles, as in the real proxy; of an object's repeated names the last count
 
 import binascii
 import json
-import re
 from typing import Any, NamedTuple, NoReturn
 
 import orjson
@@ -22,7 +21,8 @@ _REQUEST_FIELDS = frozenset({"records", "key_schema", "key_schema_id", "value_sc
 _RECORD_FIELDS = frozenset({"key", "value", "partition"})
 _PARTITION_RECORD_FIELDS = frozenset({"key", "value"})
 # orjson reads integers beyond 64 bits as doubles; 19 digits is where that begins
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_LONG_NUMBER = b"0" * 19
+_DIGITS_AS_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 
 
 class Record(NamedTuple):
@@ -39,7 +39,7 @@ def parse(body: bytes, record_format: Format, partition: int | None = None) -> l
     `partition` is that of the path, if there is one: records then must not name their own.
     Raises ProxyError 400 (not JSON, not the form, not base64) or 422 (nothing to produce, a negative partition).
     """
-    exact = _LONG_NUMBER.search(body) is not None
+    exact = _LONG_NUMBER in body.translate(_DIGITS_AS_ZEROS)  # a regular expression takes ten times as long
     request = _load(body, exact=exact) if body else None
     if request is None:
         raise ProxyError(422, 422, "The request body is empty: expected an object with `records`.")
