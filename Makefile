@@ -66,8 +66,8 @@ reset: setup  ## stop, and empty the data; downloads and .env stay [YES=1]
 clean:  ## stop, and remove data, downloads and .venv; .env stays [YES=1]
 	@if [ -x $(PY) ]; then $(PINLINE) clean; else rm -rf .venv .local; fi
 
-test: setup-dev lint  ## static checks and every test
-	@$(PY) -m pytest
+test: setup-dev lint  ## static checks and every test, two files at a time
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 test-faults: setup-dev  ## things are killed, and accounting ends each test
 	@$(PY) -m pytest -m faults
