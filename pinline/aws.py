@@ -1,10 +1,13 @@
 """Clients of AWS's APIs. An unset endpoint means the real service; unset credentials, boto3's chain."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import boto3
 from botocore.config import Config
+from botocore.credentials import Credentials, ReadOnlyCredentials
 
+from pinline.errors import SettingsError
 from pinline.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +47,28 @@ def kinesis_client(settings: Settings, *, attempts: int = 5) -> Any:
         config=Config(retries={"mode": "standard", "total_max_attempts": attempts}, connect_timeout=5, read_timeout=30),
         **_account(settings),
     )  # type: ignore[call-overload,unused-ignore]
+
+
+@dataclass(frozen=True)
+class Account:
+    """What it takes to sign requests by hand, where each millisecond counts."""
+
+    url: str
+    region: str
+    _credentials: Credentials | None
+
+    def credentials(self) -> ReadOnlyCredentials:
+        """Return the credentials of now; a role's are renewed by this call. Raises SettingsError if there are none."""
+        if self._credentials is None:
+            raise SettingsError("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give a role")
+        return self._credentials.get_frozen_credentials()
+
+
+def kinesis_account(settings: Settings) -> Account:
+    """Return where Kinesis is and what signs requests to it."""
+    session = boto3.Session(**_account(settings))
+    client = session.client("kinesis", endpoint_url=settings.aws_endpoint_url_kinesis)
+    return Account(f"{client.meta.endpoint_url}/", settings.aws_region, session.get_credentials())
 
 
 def sts_client(settings: Settings) -> Any:

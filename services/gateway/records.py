@@ -8,6 +8,7 @@ IEEE doubles, as in the real proxy; of an object's repeated names the last count
 
 import binascii
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 import orjson
@@ -39,8 +40,7 @@ def parse(body: bytes, record_format: Format, partition: int | None = None) -> l
     `partition` is that of the path, if there is one: records then must not name their own.
     Raises ProxyError 400 (not JSON, not the form, not base64) or 422 (nothing to produce, a negative partition).
     """
-    exact = _LONG_NUMBER in body.translate(_DIGITS_AS_ZEROS)  # a regular expression takes ten times as long
-    request = _load(body, exact=exact) if body else None
+    request, store = read_json(body) if body else (None, _json)
     if request is None:
         raise ProxyError(422, 422, "The request body is empty: expected an object with `records`.")
     if not isinstance(request, dict):
@@ -53,7 +53,8 @@ def parse(body: bytes, record_format: Format, partition: int | None = None) -> l
     if not isinstance(entries, list):
         raise bad_request(f"Cannot read records: expected an array, found {_kind(entries)}.")
     allowed = _RECORD_FIELDS if partition is None else _PARTITION_RECORD_FIELDS
-    store = _binary if record_format == "binary" else _json_exact if exact else _json
+    if record_format == "binary":
+        store = _binary
     records = []
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
@@ -71,11 +72,13 @@ def parse(body: bytes, record_format: Format, partition: int | None = None) -> l
     return records
 
 
-def _load(body: bytes, *, exact: bool) -> Any:
+def read_json(body: bytes) -> tuple[Any, Callable[[object], bytes]]:
+    """Return a body's value, and the function that stores a part of it as JSON text. Raises ProxyError 400."""
+    exact = _LONG_NUMBER in body.translate(_DIGITS_AS_ZEROS)  # a regular expression takes ten times as long
     try:
         # orjson is the judge of what is JSON, also of a body that is then read with exact integers
-        request = orjson.loads(body)
-        return json.loads(body) if exact else request
+        value = orjson.loads(body)
+        return (json.loads(body), _json_exact) if exact else (value, _json)
     except (ValueError, RecursionError) as error:
         raise bad_request(f"Cannot read the request as JSON: {error}") from None
 

@@ -72,6 +72,7 @@ async def _serve(settings: Settings, stage: str, api: socket.socket, proxy: sock
         kafka=settings.kafka_bootstrap_servers,
     )
     await asyncio.gather(*(listener.serve([sock]) for listener, sock in listeners))
+    await parts.kinesis.close()
     left = await asyncio.to_thread(parts.close)
     log.info("stopped", unacknowledged=left)
     return left
