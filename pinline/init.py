@@ -1,20 +1,21 @@
-"""The bucket and the topics, made once: `python -m pinline.init`. Running it again changes nothing.
+"""The bucket, the topics and the streams, made once: `python -m pinline.init`. Running it again changes nothing.
 
-The topics of the three events have KAFKA_PARTITIONS partitions; the dead-letter topic has one. Local and cloud alike:
-what the account already has is left as it is.
+The topics of the three events have KAFKA_PARTITIONS partitions, the dead-letter topic has one, the streams have
+KINESIS_SHARDS shards. Local and cloud alike: what the account already has is left as it is.
 """
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from pinline.aws import s3_client
+from pinline.aws import kinesis_client, s3_client
 from pinline.errors import PinlineError, UnreachableError
-from pinline.events import dead_letter_topic, topics
+from pinline.events import dead_letter_topic, streams, topics
 from pinline.kafka import kafka_python_config
 from pinline.settings import Settings, load
 
@@ -52,6 +53,30 @@ def ensure_topics(settings: Settings) -> list[str]:
     return make_topics(settings, wanted_topics(settings))
 
 
+def ensure_streams(settings: Settings) -> list[str]:
+    """Make the streams that are missing, wait until all three are ACTIVE; return the names of those made.
+
+    Raises UnreachableError or PinlineError.
+    """
+    client = kinesis_client(settings)
+    made = []
+    try:
+        for stream in streams(settings.user_id):
+            with suppress(client.exceptions.ResourceInUseException):  # it is there
+                client.create_stream(StreamName=stream, ShardCount=settings.kinesis_shards)
+                made.append(stream)
+        for stream in streams(settings.user_id):
+            client.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    except ClientError as error:
+        raise PinlineError(f"making the streams failed: {error}") from None
+    except WaiterError as error:
+        raise PinlineError(f"making the streams failed: {error}. Two minutes later not all are ACTIVE.") from None
+    except BotoCoreError as error:
+        place = settings.aws_endpoint_url_kinesis or "AWS"
+        raise UnreachableError("Kinesis", place, "AWS_ENDPOINT_URL_KINESIS", error) from None
+    return made
+
+
 def wanted_topics(settings: Settings) -> dict[str, int]:
     """Return the topics of the pipeline, each with its number of partitions."""
     return {
@@ -83,14 +108,15 @@ def make_topics(settings: Settings, wanted: Mapping[str, int]) -> list[str]:
 
 
 def main() -> int:
-    """Make both, and say what was made."""
+    """Make all, and say what was made."""
     try:
         settings = load()
-        bucket, made = ensure_bucket(settings), ensure_topics(settings)
+        bucket, made, begun = ensure_bucket(settings), ensure_topics(settings), ensure_streams(settings)
     except PinlineError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     print(f"bucket {settings.bucket}: {'made' if bucket else 'there'}; topics made: {', '.join(made) or 'none'}")
+    print(f"streams made: {', '.join(begun) or 'none'}")
     return 0
 
 
