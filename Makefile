@@ -36,8 +36,8 @@ doctor: setup  ## say where every setting points and whether it answers [FORMAT=
 seed: setup  ## fill the database anew [EVENTS=11154, or FROM=folder with your CSV files]
 	@$(PY) -m seed_data $${EVENTS:+--events "$$EVENTS"} $${FROM:+--from "$$FROM"}
 
-emulate: setup  ## post events as users would [COUNT RATE ORDER=random|sequential CONCURRENCY BATCH_SIZE SEED START]
-	@$(PY) emulator/user_posting_emulation.py $${COUNT:+--count "$$COUNT"} $${RATE:+--rate "$$RATE"} $${ORDER:+--order "$$ORDER"} $${CONCURRENCY:+--concurrency "$$CONCURRENCY"} $${BATCH_SIZE:+--batch-size "$$BATCH_SIZE"} $${SEED:+--seed "$$SEED"} $${START:+--start "$$START"}
+emulate: setup  ## post events as users would [MODE=batch|stream|both COUNT RATE ORDER=random|sequential CONCURRENCY BATCH_SIZE SEED START]
+	@$(PY) emulator/user_posting_emulation.py $${MODE:+--mode "$$MODE"} $${COUNT:+--count "$$COUNT"} $${RATE:+--rate "$$RATE"} $${ORDER:+--order "$$ORDER"} $${CONCURRENCY:+--concurrency "$$CONCURRENCY"} $${BATCH_SIZE:+--batch-size "$$BATCH_SIZE"} $${SEED:+--seed "$$SEED"} $${START:+--start "$$START"}
 
 wait: setup  ## wait until all that Kafka holds is in S3 [TIMEOUT=seconds]
 	@$(PINLINE) wait $${TIMEOUT:+--timeout "$$TIMEOUT"}

@@ -15,37 +15,32 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import status_code_conformance
 
 from tests.fixtures.backends import free_port
-from tests.fixtures.gateway import Gateway
-from tests.fixtures.gateway import serving as serving_gateway
+from tests.fixtures.gateway import Gateway, before_kinesis, serving
 from tests.fixtures.kinesis import Kinesis, read_shard, unique_stream
 
 pytestmark = pytest.mark.contract
 
 
-def _gateway(kinesis: str, kafka: str, folder: pytest.TempPathFactory, **environment: str) -> Iterator[Gateway]:
-    account = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
-    with serving_gateway(
-        kafka, folder.mktemp("gateway"), AWS_ENDPOINT_URL_KINESIS=kinesis, **account, **environment
-    ) as found:
-        yield found
-
-
 @pytest.fixture(scope="module")
-def useful(kinesis: Kinesis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def useful(stream_gateway: Gateway) -> Gateway:
     """A gateway as shipped."""
-    yield from _gateway(kinesis.url, kinesis.kafka, tmp_path_factory)
+    return stream_gateway
 
 
 @pytest.fixture(scope="module")
 def faithful(kinesis: Kinesis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway with the tutorial's statuses."""
-    yield from _gateway(kinesis.url, kinesis.kafka, tmp_path_factory, GATEWAY_KINESIS_ERRORS="faithful")
+    values = {**before_kinesis(kinesis.url), "GATEWAY_KINESIS_ERRORS": "faithful"}
+    with serving(kinesis.kafka, tmp_path_factory.mktemp("gateway"), **values) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def without_kinesis(kinesis: Kinesis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway whose Kinesis does not listen."""
-    yield from _gateway(f"http://127.0.0.1:{free_port()}", kinesis.kafka, tmp_path_factory)
+    values = before_kinesis(f"http://127.0.0.1:{free_port()}")
+    with serving(kinesis.kafka, tmp_path_factory.mktemp("gateway"), **values) as found:
+        yield found
 
 
 @pytest.fixture
