@@ -1,5 +1,6 @@
 """`format("kinesis")` in a real query of classic Structured Streaming, on our Kinesis service."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
