@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     spark_remote: str | None = None
     spark_ui_port: Port = 4040
     spark_driver_memory: Annotated[str, Field(pattern=r"^\d+[mg]$")] = "1g"
+    stream_ui_port: Port = 4041
+    stream_metrics_port: Port = 8004
+    stream_driver_memory: Annotated[str, Field(pattern=r"^\d+[mg]$")] = "640m"
     quality_max_quarantined: Annotated[float, Field(ge=0, le=1)] = 1.0
     """A share of a run's rows; 1.0 never fails."""
 
