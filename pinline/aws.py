@@ -8,7 +8,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pinline.errors import RefusedError, UnreachableError
+from pinline.errors import RefusedError, StateError, UnreachableError
 from pinline.settings import Settings
 
 if TYPE_CHECKING:
@@ -70,10 +70,13 @@ def _account(settings: Settings) -> _Account:
 @contextmanager
 def kinesis_errors(settings: Settings) -> Iterator[None]:
     """Turn boto3's errors of Kinesis into Pinline's, naming the endpoint."""
-    where = settings.aws_endpoint_url_kinesis or f"Kinesis in {settings.aws_region}"
+    where = settings.aws_endpoint_url_kinesis or f"AWS in {settings.aws_region}"
     try:
         yield
+    except ClientError as error:
+        told = error.response["Error"]
+        if told["Code"] == "ResourceNotFoundException":
+            raise StateError(f"{told['Message']} Look with: pinline streams list") from None
+        raise RefusedError(f"Kinesis at {where} answered {told['Code']}: {told['Message']}") from None
     except BotoCoreError as error:
         raise UnreachableError("Kinesis", where, "AWS_ENDPOINT_URL_KINESIS", error) from None
-    except ClientError as error:
-        raise RefusedError(f"{where} refuses: {error}") from None

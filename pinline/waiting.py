@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pinline import aws, kafka_log, object_store
-from pinline.accounting.facts import dead_letters
+from pinline.accounting.facts import acknowledged, dead_letters
 from pinline.aws import kinesis_errors
 from pinline.errors import DeadlineError
 from pinline.events import EVENTS, topics
@@ -56,13 +56,16 @@ def wait_for_s3(settings: Settings, timeout: float, tell: Callable[[str], None])
 def wait_for_stream(settings: Settings, timeout: float, tell: Callable[[str], None]) -> int:
     """Return the number of shards of the three streams, once no record of theirs is after the streaming job's position.
 
-    0 if none of the streams is there: nothing was ever streamed. `timeout` in seconds. Raises UnreachableError, or
-    DeadlineError that names the shards.
+    0 if nothing was ever streamed: no streaming job ran, and the ledger names no record. `timeout` in seconds. Raises
+    UnreachableError, or DeadlineError that names the shards.
     """
     from lakehouse.stream import checkpoint  # the lake's package isn't in every image
 
     deadline = time.monotonic() + timeout
-    kinesis, s3 = aws.kinesis_client(settings), aws.s3_client(settings)
+    s3 = aws.s3_client(settings)
+    if not checkpoint.exists(s3, settings) and not acknowledged(settings, "kinesis"):
+        return 0
+    kinesis = aws.kinesis_client(settings)
     with kinesis_errors(settings):
         shards = [place for event in EVENTS for place in _shards(kinesis, event.stream(settings.user_id))]
         waiting = set(shards)

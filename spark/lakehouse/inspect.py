@@ -88,6 +88,13 @@ def stream_quarantined_records(settings: Settings) -> Iterator[dict[str, str]]:
             yield row.asDict()
 
 
+def live_events(settings: Settings) -> Rows:
+    """Return the rows of `stream.live_events`, by minute; none if there is no such table."""
+    lake = _open(settings)
+    found = "live_events" in tables.existing(lake, "stream")
+    return _dicts(lake.read("stream.live_events").orderBy("minute")) if found else []
+
+
 def event_rows(settings: Settings, ind: int) -> dict[EventName, tuple[dict[str, Any] | None, Rows]]:
     """Return for each event its silver row (None if there is none) and its quarantined lines."""
     lake = _open(settings)

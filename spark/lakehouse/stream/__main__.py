@@ -30,6 +30,14 @@ def stream_conf(settings: Settings) -> dict[str, str]:
         "spark.ui.port": str(settings.stream_ui_port),
         "spark.local.dir": str(scratch / "local"),
         "spark.hadoop.fs.s3a.buffer.dir": str(scratch / "s3a"),
+        "spark.sql.shuffle.partitions": "1",
+        # the state of live events outside of the heap, bounded
+        "spark.sql.streaming.stateStore.providerClass": (
+            "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+        ),
+        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage": "true",
+        "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB": "64",
         # how often the source is asked for news when there was none
         "spark.sql.streaming.pollingDelay": "100ms",
         "spark.sql.streaming.numRecentProgressUpdates": "5",

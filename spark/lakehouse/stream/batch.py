@@ -19,6 +19,7 @@ from lakehouse.cleaning import Cleaning
 from lakehouse.progress import Counts
 from lakehouse.stream import store
 from lakehouse.stream.keys import KeyIndex
+from lakehouse.stream.upkeep import Upkeep
 from lakehouse.stream.verdicts import Verdicts, judge
 from lakehouse.tables import Lake
 from pinline.events import EVENTS, EventName, EventType
@@ -44,6 +45,7 @@ class BatchWriter:
 
     lake: Lake
     keys: dict[EventName, KeyIndex]
+    upkeep: Upkeep
     _cleaning: dict[EventName, Cleaning] = field(init=False)
     _pool: ThreadPoolExecutor = field(init=False)
 
@@ -51,8 +53,8 @@ class BatchWriter:
         self._cleaning = {event.name: Cleaning(event) for event in EVENTS}
         self._pool = ThreadPoolExecutor(len(EVENTS), thread_name_prefix="event")
 
-    def write(self, batch: DataFrame, number: int, application: str) -> Written:
-        """Write a batch of Kinesis records; `application` and `number` name it for the quarantine."""
+    def write(self, batch: DataFrame, number: int) -> Written:
+        """Write a batch of Kinesis records; `number` is the query's."""
         started = time.monotonic()
         records = _ordered(
             batch.select("stream", "shardId", "sequenceNumber", "approximateArrivalTimestamp", "data").toArrow()
@@ -64,7 +66,9 @@ class BatchWriter:
         verdicts = list(self._pool.map(lambda event: self._judge(spark, event, records), EVENTS))
         quarantined = pa.concat_tables(found.quarantined for found in verdicts)
         if len(quarantined):
-            store.quarantine(self.lake, spark, quarantined, application, number)
+            with self.upkeep.lock:
+                store.quarantine(self.lake, spark, quarantined, store.query_id(spark), number)
+            self.upkeep.added(store.QUARANTINE)
             fault.after(settings, "stream:quarantine")
         list(self._pool.map(lambda found: self._insert(spark, found), verdicts))
         fault.after(settings, "stream:batch")
@@ -91,14 +95,16 @@ class BatchWriter:
                 "is_text": is_text,
             }
         )
-        cleaned = self._cleaning[event.name](spark.createDataFrame(lines))
+        cleaned = self._cleaning[event.name](store.frame(spark, lines))
         reason = F.when(F.col("is_text"), F.col("reason")).otherwise(F.lit(NOT_TEXT))
         cleaned = cleaned.withColumn("reason", reason).withColumn("content", store.content(event))
         return judge(event, cleaned.toArrow(), self.keys[event.name])
 
     def _insert(self, spark: SparkSession, found: Verdicts) -> None:
         if len(found.fresh):
-            store.append(self.lake, spark, store.table(self.lake, found.event), found.fresh)
+            table = store.table(self.lake, found.event)
+            store.append(self.lake, spark, table, found.fresh)
+            self.upkeep.added(table)
             self.keys[found.event.name].add(found.keys, found.contents)
             fault.after(self.lake.settings, f"stream:{found.event.name}")
 

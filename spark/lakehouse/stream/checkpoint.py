@@ -44,6 +44,11 @@ def damaged(settings: Settings, prefix: str, found: str) -> StateError:
     )
 
 
+def exists(s3: "S3Client", settings: Settings, prefix: str = EVENTS) -> bool:
+    """Tell whether the query ever ran."""
+    return next(list_keys(s3, settings, prefix), None) is not None
+
+
 def positions(s3: "S3Client", settings: Settings) -> Positions:
     """Return how far the committed batches are, shard by shard; those nothing was read of are left out."""
     commits = _numbers(s3, settings, f"{EVENTS}commits/")

@@ -32,7 +32,7 @@ def run(spark: SparkSession, settings: Settings, metrics: Metrics, stop: threadi
         started = time.monotonic()
         metrics.starting()
         try:
-            Intake(lake, metrics).run(stop, lambda: None)
+            Intake(lake, metrics).run(stop)
         except (PinlineError, PySparkException, Py4JError, OSError) as error:
             if isinstance(error, Py4JError) and not isinstance(error, PySparkException) and _is_gone(spark):
                 raise

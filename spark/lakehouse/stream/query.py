@@ -1,7 +1,6 @@
 """The query over the three streams: started from its checkpoint, watched until it ends."""
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -9,9 +8,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
-from lakehouse.stream import checkpoint, store
+from lakehouse.stream import checkpoint, live, store
 from lakehouse.stream.batch import BatchWriter
 from lakehouse.stream.metrics import Metrics
+from lakehouse.stream.upkeep import Upkeep
 from lakehouse.tables import Lake
 from pinline.events import EVENTS
 from pinline.settings import Settings, secret
@@ -21,7 +21,6 @@ log = structlog.get_logger("stream")
 _POLL_SECONDS = 0.5
 _MOST_RECORDS = 60_000
 """A batch is in memory as a whole."""
-_READY_SECONDS = 60.0
 
 
 def source_options(settings: Settings) -> dict[str, str]:
@@ -48,23 +47,22 @@ class Intake:
     def __init__(self, lake: Lake, metrics: Metrics) -> None:
         self._lake = lake
         self._metrics = metrics
-        self._application = ""
-        self._named = threading.Event()
 
-    def run(self, stop: threading.Event, between: Callable[[], None]) -> None:
-        """Run until `stop` is set; `between` is called again and again meanwhile.
+    def run(self, stop: threading.Event) -> None:
+        """Run until `stop` is set; live events and upkeep go along.
 
         Raises StateError for a damaged checkpoint, and PySparkException when the query failed.
         """
         lake = self._lake
         checkpoint.check(lake.s3, lake.settings)
-        store.create(lake, store.shapes(lake))
-        writer = BatchWriter(lake, store.known(lake))
+        store.create(lake, {**store.shapes(lake), live.TABLE: live.COLUMNS})
+        upkeep = Upkeep(lake)
+        writer = BatchWriter(lake, store.known(lake), upkeep)
+        live_events = live.LiveEvents(lake, upkeep)
         log.info("the tables are known", **{f"{name}_rows": len(keys) for name, keys in writer.keys.items()})
 
         def write(batch: DataFrame, number: int) -> None:
-            self._named.wait(_READY_SECONDS)
-            written = writer.write(batch, number, self._application)
+            written = writer.write(batch, number)
             self._metrics.written(written)
             log.info(
                 "batch",
@@ -77,24 +75,23 @@ class Intake:
         stream: Any = reader.load().writeStream.queryName("events")
         place = f"s3a://{lake.settings.bucket}/{checkpoint.EVENTS.rstrip('/')}"
         query = stream.foreachBatch(write).option("checkpointLocation", place).start()
-        # a new checkpoint is a new query: what another one wrote under a batch's number was another batch
-        self._application = query.id
-        self._named.set()
         try:
-            self._watch(query, stop, between)
+            while self._works(query) and not stop.wait(_POLL_SECONDS):
+                live_events.watch()
+                upkeep.run()
         finally:
+            live_events.stop()
             _end(query)
             writer.close()
 
-    def _watch(self, query: StreamingQuery, stop: threading.Event, between: Callable[[], None]) -> None:
-        while not stop.wait(_POLL_SECONDS):
-            if not query.isActive:
-                if (error := query.exception()) is not None:
-                    raise error
-                return
-            status = query.status
-            self._metrics.idle(is_idle=status["message"].startswith("Waiting for data"))
-            between()
+    def _works(self, query: StreamingQuery) -> bool:
+        """Tell whether the query runs. Raises what it failed of."""
+        if not query.isActive:
+            if (error := query.exception()) is not None:
+                raise error
+            return False
+        self._metrics.idle(is_idle=query.status["message"].startswith("Waiting for data"))
+        return True
 
 
 def _end(query: StreamingQuery) -> None:

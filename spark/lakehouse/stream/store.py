@@ -58,9 +58,23 @@ def known(lake: Lake) -> dict[EventName, KeyIndex]:
     return {event.name: known_keys(lake, event) for event in EVENTS}
 
 
+def frame(spark: SparkSession, rows: pa.Table) -> DataFrame:
+    """Return Arrow rows as a DataFrame.
+
+    In one chunk: Spark 4.2.0 takes an empty chunk in the middle for the end of the table, and drops what follows.
+    """
+    return spark.createDataFrame(rows.combine_chunks())
+
+
+def query_id(spark: SparkSession) -> str:
+    """Return the id of the query whose batch this thread writes: a new one after a new checkpoint."""
+    found: str = spark.sparkContext.getLocalProperty("sql.streaming.queryId")
+    return found
+
+
 def append(lake: Lake, spark: SparkSession, name: str, rows: pa.Table) -> None:
     """Append rows to a table as one file."""
-    _write(lake, name, spark.createDataFrame(rows))
+    _write(lake, name, frame(spark, rows))
 
 
 def quarantine(lake: Lake, spark: SparkSession, rows: pa.Table, application: str, version: int) -> None:
@@ -68,7 +82,7 @@ def quarantine(lake: Lake, spark: SparkSession, rows: pa.Table, application: str
 
     The second guard is for records that are read again after `make stream-reset`.
     """
-    new = spark.createDataFrame(rows)
+    new = frame(spark, rows)
     held = spark.read.format("delta").load(lake.path(QUARANTINE)).select(*_PLACE)
     same = [new[name].eqNullSafe(held[name]) for name in _PLACE]
     found = new.join(held, same, "left_anti")
