@@ -63,7 +63,7 @@ rebuild: setup  ## make silver and gold anew from S3
 accounting: setup  ## check that everything accepted is where it has to be [FORMAT=json]
 	@$(PINLINE) accounting $$([ "$${FORMAT:-}" != json ] || echo --json)
 
-replay: setup  ## send dead letters or quarantined lines again, each once [KIND=dlq|quarantine AGAIN=1]
+replay: setup  ## send what was set aside again, each once [KIND=dlq|quarantine|stream AGAIN=1]
 	@$(PINLINE) replay $${KIND:+--kind "$$KIND"} $${AGAIN:+--again}
 
 reset: setup  ## stop, and empty the data; downloads and .env stay [YES=1]

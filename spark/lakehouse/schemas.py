@@ -40,6 +40,10 @@ STREAM_ORIGIN: dict[str, str] = {"_shard": "string", "_sequence": "string", "_ar
 """Where a row of the streaming side came from, and when its record arrived there (UTC)."""
 
 
+NOT_TEXT = "not text: raw is its base64"
+"""The reason of a record of the streaming side whose bytes are no UTF-8."""
+
+
 @dataclass(frozen=True)
 class SilverSchema:
     """The columns of a silver table, in order, with their Spark types."""

@@ -9,14 +9,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
 
 from lakehouse import fault
 from lakehouse.cleaning import Cleaning
 from lakehouse.progress import Counts
+from lakehouse.schemas import NOT_TEXT
 from lakehouse.stream import store
 from lakehouse.stream.keys import KeyIndex
 from lakehouse.stream.upkeep import Upkeep
@@ -24,7 +25,6 @@ from lakehouse.stream.verdicts import Verdicts, judge
 from lakehouse.tables import Lake
 from pinline.events import EVENTS, EventName, EventType
 
-NOT_TEXT = "not text: raw is its base64"
 _SEQUENCE_DIGITS = 128
 
 

@@ -1,6 +1,6 @@
 """The streaming side's tables: their shapes, and what is written to them. The stream process is their only writer."""
 
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
 
@@ -68,8 +68,10 @@ def frame(spark: SparkSession, rows: pa.Table) -> DataFrame:
 
 def query_id(spark: SparkSession) -> str:
     """Return the id of the query whose batch this thread writes: a new one after a new checkpoint."""
-    found: str = spark.sparkContext.getLocalProperty("sql.streaming.queryId")
-    return found
+    found = spark.sparkContext.getLocalProperty("sql.streaming.queryId")
+    if found is None:
+        raise RuntimeError("this is not a batch of a streaming query")
+    return str(found)
 
 
 def append(lake: Lake, spark: SparkSession, name: str, rows: pa.Table) -> None:

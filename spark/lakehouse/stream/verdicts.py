@@ -7,8 +7,8 @@ In: rows in the order in which they count (the first of a key wins), with the si
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.progress import Counts
 from lakehouse.schemas import SILVER, STREAM_ORIGIN
