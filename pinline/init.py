@@ -1,20 +1,21 @@
-"""The bucket and the topics, made once: `python -m pinline.init`. Running it again changes nothing.
+"""The bucket, the topics and the streams, made once: `python -m pinline.init`. Running it again changes nothing.
 
-The topics of the three events have KAFKA_PARTITIONS partitions; the dead-letter topic has one. Local and cloud alike:
-what the account already has is left as it is.
+The topics of the three events have KAFKA_PARTITIONS partitions, the dead-letter topic has one, and each stream has
+KINESIS_SHARDS shards. Local and cloud alike: what the account already has is left as it is.
 """
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from pinline.aws import s3_client
+from pinline.aws import kinesis_client, kinesis_errors, s3_client
 from pinline.errors import PinlineError, UnreachableError
-from pinline.events import dead_letter_topic, topics
+from pinline.events import EVENTS, dead_letter_topic, topics
 from pinline.kafka import kafka_python_config
 from pinline.settings import Settings, load
 
@@ -82,15 +83,39 @@ def make_topics(settings: Settings, wanted: Mapping[str, int]) -> list[str]:
     return missing
 
 
+def ensure_streams(settings: Settings) -> list[str]:
+    """Make the three streams that are missing, with KINESIS_SHARDS shards; return their names once they are active.
+
+    Raises UnreachableError or PinlineError.
+    """
+    kinesis = kinesis_client(settings)
+    made = []
+    with kinesis_errors(settings):
+        for name in (event.stream(settings.user_id) for event in EVENTS):
+            try:
+                kinesis.describe_stream_summary(StreamName=name)
+            except kinesis.exceptions.ResourceNotFoundException:
+                with suppress(kinesis.exceptions.ResourceInUseException):  # another one made it meanwhile
+                    kinesis.create_stream(StreamName=name, ShardCount=settings.kinesis_shards)
+                made.append(name)
+        for name in made:
+            kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    return made
+
+
 def main() -> int:
-    """Make both, and say what was made."""
+    """Make all three, and say what was made."""
     try:
         settings = load()
         bucket, made = ensure_bucket(settings), ensure_topics(settings)
+        streams = ensure_streams(settings)
     except PinlineError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(f"bucket {settings.bucket}: {'made' if bucket else 'there'}; topics made: {', '.join(made) or 'none'}")
+    print(
+        f"bucket {settings.bucket}: {'made' if bucket else 'there'}; topics made: {', '.join(made) or 'none'}; "
+        f"streams made: {', '.join(streams) or 'none'}"
+    )
     return 0
 
 

@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     """How long the gateway's producer waits for more records: throughput of batches against one client's latency."""
     gateway_access_log: bool = False
 
+    kinesis_shards: Annotated[int, Field(ge=1, le=500)] = 1
+    """Of each of the three streams, when it is made."""
     kinesis_limits: bool = True
     """Whether the Kinesis service limits its shards' throughput as the cloud does."""
 

@@ -18,7 +18,7 @@ from native.ready import problem
 from native.services import SERVICES, Service
 from native.supervise import Supervisor
 from pinline.errors import DeadlineError, PinlineError, StateError
-from pinline.init import ensure_bucket, ensure_topics
+from pinline.init import ensure_bucket, ensure_streams, ensure_topics
 from pinline.settings import ROOT, Settings
 
 Tell = Callable[[str, str], None]
@@ -30,7 +30,7 @@ _POLL = 0.1
 
 
 def up(settings: Settings, services: Mapping[str, Service], tell: Tell) -> None:
-    """Start `services`, wait until each answers, make bucket and topics, and seed an empty database.
+    """Start `services`, wait until each answers, make bucket, topics and streams, and seed an empty database.
 
     What runs already is left alone, unless its configuration changed: then it is started anew. Raises PinlineError:
     before anything is started if preflight finds a problem; later naming the service, with the end of its log.
@@ -138,6 +138,8 @@ class _Start:
             self._steps["bucket"] = self._step("bucket", "s3", self._make_bucket)
         if "kafka" in services:
             self._steps["topics"] = self._step("topics", "kafka", self._make_topics)
+        if "kinesis" in services:
+            self._steps["streams"] = self._step("streams", "kinesis", self._make_streams)
         if {"mysql", "s3"} <= services.keys() and seeding.is_possible(settings):
             self._steps["database"] = self._step("database", "mysql", self._seed)
         self._done = {name: Event() for name in (*services, *self._steps)}
@@ -201,6 +203,9 @@ class _Start:
 
     def _make_topics(self) -> None:
         ensure_topics(self._settings)
+
+    def _make_streams(self) -> None:
+        ensure_streams(self._settings)
 
     def _seed(self) -> None:
         self._wait_for("bucket")

@@ -9,6 +9,8 @@ from lakehouse.stream import checkpoint, reset
 from pinline import aws
 from pinline.errors import StateError
 from pinline.events import EVENTS
+from pinline.replay.streams import replay_stream
+from tests.faults.proxy import FaultProxy, any_request, cut
 from tests.fixtures.backends import wait_until
 from tests.fixtures.stream import Stream, record
 
@@ -53,6 +55,18 @@ def test_events_become_rows_once_and_bad_records_are_set_aside(running: Stream) 
     assert row["_shard"].startswith("shardId-")
     assert row["_sequence"].isdecimal()
     assert running.balances()["pin"].missing_keys == ["7"], "the text of a megabyte has no key that can be read"
+
+
+def test_what_was_set_aside_is_sent_to_its_stream_again_once(running: Stream) -> None:
+    before = running.quarantine()
+    first = replay_stream(running.settings, tell=lambda _: None)
+    running.wait()
+    second = replay_stream(running.settings, tell=lambda _: None)
+    assert (first.sent, first.came_back, first.unsendable) == (len(before), 0, [])
+    assert (second.sent, second.sent_before, second.came_back) == (0, len(before), len(before)), (
+        "all are as bad as before"
+    )
+    assert running.quarantine() == sorted(2 * before)
 
 
 def test_a_kill_at_each_moment_in_turn_loses_and_doubles_nothing(stream: Stream) -> None:
@@ -123,3 +137,25 @@ def test_a_stream_that_was_made_again_is_an_error_and_a_reset_goes_on(running: S
     running.wait()
     assert 901 in running.keys("geo")
     assert len(set(running.keys("geo"))) == len(running.keys("geo"))
+
+
+@pytest.mark.parametrize("service", ["s3", "kinesis"])
+def test_an_outage_is_told_and_what_was_accepted_meanwhile_is_taken_in_after_it(stream: Stream, service: str) -> None:
+    stream.stop()
+    setting = f"aws_endpoint_url_{service}"
+    with FaultProxy(getattr(stream.settings, setting)) as proxy:
+        stream.start(**{setting: proxy.url})
+        stream.ready()
+        number = {"s3": 950, "kinesis": 960}[service]
+        outage = proxy.rule(any_request, cut)
+        stream.put_events(number)
+        wait_until(lambda: bool(stream.status()["failing"]), 120, "the job tells of the outage")
+        stream.put_events(number + 1)
+        outage.end()
+        stream.wait()
+        stream.ready()
+        for event in EVENTS:
+            keys = stream.keys(event.name)
+            assert {number, number + 1} <= set(keys)
+            assert len(set(keys)) == len(keys)
+        stream.stop()

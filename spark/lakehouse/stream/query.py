@@ -58,6 +58,7 @@ class Intake:
         store.create(lake, {**store.shapes(lake), live.TABLE: live.COLUMNS})
         upkeep = Upkeep(lake)
         writer = BatchWriter(lake, store.known(lake), upkeep)
+        writer.warm_up()
         live_events = live.LiveEvents(lake, upkeep)
         log.info("the tables are known", **{f"{name}_rows": len(keys) for name, keys in writer.keys.items()})
 
