@@ -1,5 +1,7 @@
 """The streaming side's tables: their shapes, and what is written to them. The stream process is their only writer."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
@@ -55,7 +57,9 @@ def known_keys(lake: Lake, event: EventType) -> KeyIndex:
 
 def known(lake: Lake) -> dict[EventName, KeyIndex]:
     """Read the keys and digests of all tables."""
-    return {event.name: known_keys(lake, event) for event in EVENTS}
+    with ThreadPoolExecutor(len(EVENTS)) as pool:
+        found = pool.map(lambda event: known_keys(lake, event), EVENTS)
+        return {event.name: keys for event, keys in zip(EVENTS, found, strict=True)}
 
 
 def frame(spark: SparkSession, rows: pa.Table) -> DataFrame:
