@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PINLINE := $(PY) -m pinline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor seed emulate wait batch results sql rebuild accounting replay demo reset clean test test-unit test-faults chaos mutations bench lint format requirements
+.PHONY: help setup setup-dev up down status logs doctor seed emulate wait batch stream stream-reset results sql rebuild accounting replay demo reset clean test test-unit test-faults chaos mutations bench lint format requirements
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ down: setup  ## stop all services; data stays
 status: setup  ## show what runs and where [FORMAT=json]
 	@$(PINLINE) status $${FORMAT:+--format "$$FORMAT"}
 
-logs: setup  ## show a log [SERVICE=s3|kafka|mysql|spark|gateway|sink FOLLOW=1]
+logs: setup  ## show a log [SERVICE=s3|kafka|mysql|spark|gateway|sink|kinesis|stream FOLLOW=1]
 	@$(PINLINE) logs "$${SERVICE:?is missing, such as: make logs SERVICE=sink}" $${FOLLOW:+--follow}
 
 doctor: setup  ## say where every setting points and whether it answers [FORMAT=json; AWS=1: what an account lacks]
@@ -45,6 +45,12 @@ wait: setup  ## wait until all that Kafka holds is in S3 [TIMEOUT=seconds]
 batch: setup  ## run the batch: S3 to silver to gold
 	@$(PY) -m lakehouse.batch
 
+stream: setup  ## run the streaming job here: Kinesis to Delta (after `make up` it runs already, as the service `stream`)
+	@$(PY) -m lakehouse.stream
+
+stream-reset: setup  ## forget how far the stream was read, and read again all that Kinesis holds; the tables stay
+	@$(PINLINE) stream-reset
+
 results: setup  ## show the nine answers [FORMAT=json]
 	@$(PY) -m lakehouse.results $${FORMAT:+--format "$$FORMAT"}
 
@@ -57,7 +63,7 @@ rebuild: setup  ## make silver and gold anew from S3
 accounting: setup  ## check that everything accepted is where it has to be [FORMAT=json]
 	@$(PINLINE) accounting $$([ "$${FORMAT:-}" != json ] || echo --json)
 
-replay: setup  ## send dead letters or quarantined lines again, each once [KIND=dlq|quarantine AGAIN=1]
+replay: setup  ## send what was set aside again, each once [KIND=dlq|quarantine|stream AGAIN=1]
 	@$(PINLINE) replay $${KIND:+--kind "$$KIND"} $${AGAIN:+--again}
 
 reset: setup  ## stop, and empty the data; downloads and .env stay [YES=1]

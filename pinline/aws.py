@@ -1,13 +1,16 @@
 """Clients of AWS's APIs. An unset endpoint means the real service; unset credentials, boto3's chain."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import boto3
 from botocore.config import Config
 from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError, ClientError
 
-from pinline.errors import SettingsError
+from pinline.errors import RefusedError, SettingsError, StateError, UnreachableError
 from pinline.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,3 +89,18 @@ def _account(settings: Settings) -> _Account:
         "aws_secret_access_key": secret.get_secret_value() if secret else None,
         "aws_session_token": token.get_secret_value() if token else None,
     }
+
+
+@contextmanager
+def kinesis_errors(settings: Settings) -> Iterator[None]:
+    """Turn boto3's errors of Kinesis into Pinline's, naming the endpoint."""
+    where = settings.aws_endpoint_url_kinesis or f"AWS in {settings.aws_region}"
+    try:
+        yield
+    except ClientError as error:
+        told = error.response["Error"]
+        if told["Code"] == "ResourceNotFoundException":
+            raise StateError(f"{told['Message']} Look with: pinline streams list") from None
+        raise RefusedError(f"Kinesis at {where} answered {told['Code']}: {told['Message']}") from None
+    except BotoCoreError as error:
+        raise UnreachableError("Kinesis", where, "AWS_ENDPOINT_URL_KINESIS", error) from None

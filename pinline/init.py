@@ -1,6 +1,6 @@
 """The bucket, the topics and the streams, made once: `python -m pinline.init`. Running it again changes nothing.
 
-The topics of the three events have KAFKA_PARTITIONS partitions, the dead-letter topic has one, the streams have
+The topics of the three events have KAFKA_PARTITIONS partitions, the dead-letter topic has one, and each stream has
 KINESIS_SHARDS shards. Local and cloud alike: what the account already has is left as it is.
 """
 
@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+from botocore.exceptions import BotoCoreError, ClientError
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from pinline.aws import kinesis_client, s3_client
+from pinline.aws import kinesis_client, kinesis_errors, s3_client
 from pinline.errors import PinlineError, UnreachableError
 from pinline.events import dead_letter_topic, streams, topics
 from pinline.kafka import kafka_python_config
@@ -53,30 +53,6 @@ def ensure_topics(settings: Settings) -> list[str]:
     return make_topics(settings, wanted_topics(settings))
 
 
-def ensure_streams(settings: Settings) -> list[str]:
-    """Make the streams that are missing, wait until all three are ACTIVE; return the names of those made.
-
-    Raises UnreachableError or PinlineError.
-    """
-    client = kinesis_client(settings)
-    made = []
-    try:
-        for stream in streams(settings.user_id):
-            with suppress(client.exceptions.ResourceInUseException):  # it is there
-                client.create_stream(StreamName=stream, ShardCount=settings.kinesis_shards)
-                made.append(stream)
-        for stream in streams(settings.user_id):
-            client.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
-    except ClientError as error:
-        raise PinlineError(f"making the streams failed: {error}") from None
-    except WaiterError as error:
-        raise PinlineError(f"making the streams failed: {error}. Two minutes later not all are ACTIVE.") from None
-    except BotoCoreError as error:
-        place = settings.aws_endpoint_url_kinesis or "AWS"
-        raise UnreachableError("Kinesis", place, "AWS_ENDPOINT_URL_KINESIS", error) from None
-    return made
-
-
 def wanted_topics(settings: Settings) -> dict[str, int]:
     """Return the topics of the pipeline, each with its number of partitions."""
     return {
@@ -107,16 +83,39 @@ def make_topics(settings: Settings, wanted: Mapping[str, int]) -> list[str]:
     return missing
 
 
+def ensure_streams(settings: Settings) -> list[str]:
+    """Make those of the three streams that are missing, with KINESIS_SHARDS shards; return their names.
+
+    All three are active then. Raises UnreachableError or PinlineError.
+    """
+    kinesis = kinesis_client(settings)
+    wanted, made = list(streams(settings.user_id)), []
+    with kinesis_errors(settings):
+        for name in wanted:
+            try:
+                kinesis.describe_stream_summary(StreamName=name)
+            except kinesis.exceptions.ResourceNotFoundException:
+                with suppress(kinesis.exceptions.ResourceInUseException):  # another one made it meanwhile
+                    kinesis.create_stream(StreamName=name, ShardCount=settings.kinesis_shards)
+                made.append(name)
+        for name in wanted:
+            kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    return made
+
+
 def main() -> int:
-    """Make all, and say what was made."""
+    """Make all three, and say what was made."""
     try:
         settings = load()
-        bucket, made, begun = ensure_bucket(settings), ensure_topics(settings), ensure_streams(settings)
+        bucket, made = ensure_bucket(settings), ensure_topics(settings)
+        begun = ensure_streams(settings)
     except PinlineError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(f"bucket {settings.bucket}: {'made' if bucket else 'there'}; topics made: {', '.join(made) or 'none'}")
-    print(f"streams made: {', '.join(begun) or 'none'}")
+    print(
+        f"bucket {settings.bucket}: {'made' if bucket else 'there'}; topics made: {', '.join(made) or 'none'}; "
+        f"streams made: {', '.join(begun) or 'none'}"
+    )
     return 0
 
 

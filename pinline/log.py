@@ -36,5 +36,5 @@ def configure(log_format: Literal["json", "console"], level: str = "INFO") -> No
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for name in ("kafka", "botocore", "urllib3", "asyncio"):
+    for name in ("kafka", "botocore", "urllib3", "asyncio", "py4j"):
         logging.getLogger(name).setLevel(logging.WARNING)

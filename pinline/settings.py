@@ -66,8 +66,8 @@ class Settings(BaseSettings):
     gateway_kinesis_errors: Literal["useful", "faithful"] = "useful"
     """Kinesis's errors with their status, or with 200 as the tutorial's API has them."""
 
-    kinesis_shards: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Of each stream that is made."""
+    kinesis_shards: Annotated[int, Field(ge=1, le=500)] = 1
+    """Of each of the three streams, when it is made."""
     kinesis_limits: bool = True
     """Whether the Kinesis service limits its shards' throughput as the cloud does."""
 
@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     spark_remote: str | None = None
     spark_ui_port: Port = 4040
     spark_driver_memory: Annotated[str, Field(pattern=r"^\d+[mg]$")] = "1g"
+    stream_ui_port: Port = 4041
+    stream_metrics_port: Port = 8004
+    stream_driver_memory: Annotated[str, Field(pattern=r"^\d+[mg]$")] = "640m"
     quality_max_quarantined: Annotated[float, Field(ge=0, le=1)] = 1.0
     """A share of a run's rows; 1.0 never fails."""
 

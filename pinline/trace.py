@@ -31,6 +31,9 @@ class Places:
     """(key, line from 0)"""
     silver: Mapping[str, Any] | None = None
     quarantine: Sequence[Mapping[str, Any]] = ()
+    stream: Sequence[Mapping[str, Any]] = ()
+    """Rows of the streaming side's table."""
+    stream_quarantine: Sequence[Mapping[str, Any]] = ()
 
 
 def source_rows(settings: Settings, ind: int) -> dict[str, Mapping[str, Any]]:
@@ -104,4 +107,6 @@ def trace(settings: Settings, ind: int) -> dict[str, Places]:
             place.objects = in_objects(s3, settings, event, ind, place.kafka)
     for name, (silver, quarantine) in lake.event_rows(settings, ind).items():
         places[name].silver, places[name].quarantine = silver, quarantine
+    for name, (rows, records) in lake.stream_event_rows(settings, ind).items():
+        places[name].stream, places[name].stream_quarantine = rows, records
     return places

@@ -1,13 +1,14 @@
-"""Wait until all that Kafka holds is in S3."""
+"""Wait until all that Kafka holds is in S3, and all that Kinesis holds in the streaming side's tables."""
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pinline import aws, kafka_log, object_store
-from pinline.accounting.facts import dead_letters
+from pinline.accounting.facts import acknowledged, dead_letters
+from pinline.aws import kinesis_errors
 from pinline.errors import DeadlineError
-from pinline.events import topics
+from pinline.events import EVENTS, topics
 from pinline.objects import parse_key, partition_prefix
 from pinline.settings import Settings
 from sink.formats import is_null
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _POLL_S = 0.25
+_STREAM_POLL_S = 0.5
+"""Within a shard's five reads a second, of which the streaming job takes most."""
 
 
 def wait_for_s3(settings: Settings, timeout: float, tell: Callable[[str], None]) -> int:
@@ -48,6 +51,63 @@ def wait_for_s3(settings: Settings, timeout: float, tell: Callable[[str], None])
                     "Is the sink well? Try: make status, make logs SERVICE=sink"
                 )
             time.sleep(_POLL_S)
+
+
+def wait_for_stream(settings: Settings, timeout: float, tell: Callable[[str], None]) -> int:
+    """Return the number of shards of the three streams, once no record of theirs is after the streaming job's position.
+
+    0 if nothing was ever streamed: no streaming job ran, and the ledger names no record. `timeout` in seconds. Raises
+    UnreachableError, or DeadlineError that names the shards.
+    """
+    from lakehouse.stream import checkpoint  # the lake's package isn't in every image
+
+    deadline = time.monotonic() + timeout
+    s3 = aws.s3_client(settings)
+    if not checkpoint.exists(s3, settings) and not acknowledged(settings, "kinesis"):
+        return 0
+    kinesis = aws.kinesis_client(settings)
+    with kinesis_errors(settings):
+        shards = [place for event in EVENTS for place in _shards(kinesis, event.stream(settings.user_id))]
+        waiting = set(shards)
+        while True:
+            positions = checkpoint.positions(s3, settings)
+            waiting = {place for place in waiting if _has_more(kinesis, *place, positions.get(place))}
+            if not waiting:
+                return len(shards)
+            tell(f"{len(waiting)} shards to go")
+            if time.monotonic() > deadline:
+                named = ", ".join(f"{stream} {shard}" for stream, shard in sorted(waiting))
+                raise DeadlineError(
+                    f"after {timeout:g} s, records of these shards are not in the stream's tables: {named}. "
+                    "Is the streaming job well? Try: make status, make logs SERVICE=stream"
+                )
+            time.sleep(_STREAM_POLL_S)
+
+
+def _shards(kinesis: Any, stream: str) -> list[tuple[str, str]]:
+    try:
+        pages = kinesis.get_paginator("list_shards").paginate(StreamName=stream)
+        return [(stream, shard["ShardId"]) for page in pages for shard in page["Shards"]]
+    except kinesis.exceptions.ResourceNotFoundException:
+        return []
+
+
+def _has_more(kinesis: Any, stream: str, shard: str, position: str | None) -> bool:
+    """Tell whether the shard holds a record after `position`."""
+    start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": position}
+    if position is None:
+        start = {"ShardIteratorType": "TRIM_HORIZON"}
+    iterator = kinesis.get_shard_iterator(StreamName=stream, ShardId=shard, **start)["ShardIterator"]
+    while iterator:
+        try:
+            answer = kinesis.get_records(ShardIterator=iterator, Limit=1)
+        except kinesis.exceptions.ProvisionedThroughputExceededException:
+            time.sleep(_STREAM_POLL_S)  # the streaming job reads as well
+            continue
+        if answer["Records"]:
+            return True
+        iterator = answer.get("NextShardIterator") if answer["MillisBehindLatest"] else None
+    return False
 
 
 def _not_in_s3(

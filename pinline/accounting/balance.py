@@ -16,11 +16,11 @@ NO_KEY = np.iinfo(np.int64).min
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """The ledger's entries of one event type, for Kafka."""
+    """The ledger's entries of one event type, for Kafka or for Kinesis."""
 
     keys: frozenset[str]
     records: int
-    """Distinct (partition, offset)."""
+    """Distinct (partition, offset), or (shard, sequence number)."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def compare(
     keys, counts = np.unique(lake.silver_keys, return_counts=True)
     balance.keys_twice_in_silver = [str(key) for key in keys[counts > 1].tolist()]
     silver_keys = {str(key) for key in keys.tolist()}
-    balance.missing_keys = sorted(acknowledged.keys - silver_keys - lake.quarantine_keys, key=_numeric)
+    balance.missing_keys = sorted(acknowledged.keys - silver_keys - lake.quarantine_keys, key=by_number)
     return balance
 
 
@@ -194,5 +194,6 @@ def _spans(offsets: Ints) -> Iterator[str]:
             yield str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}"
 
 
-def _numeric(key: str) -> tuple[int, str]:
+def by_number(key: str) -> tuple[int, str]:
+    """Order keys that are numbers as such, behind those that are none."""
     return (int(key), "") if key.lstrip("-").isdigit() else (0, key)

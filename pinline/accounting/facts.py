@@ -8,6 +8,7 @@ import orjson
 
 from pinline import kafka_log, ledger, object_store
 from pinline.accounting.balance import NO_KEY, Acknowledged, Ints, Lake, ObjectLines, Partition
+from pinline.accounting.streams import QuarantinedRecord, StreamTables
 from pinline.deadletters import Origin
 from pinline.events import EVENTS, EventType, dead_letter_topic
 from pinline.settings import Settings
@@ -23,12 +24,12 @@ Tell = Callable[[str], None]
 """Told what is being read, for a display."""
 
 
-def acknowledged(settings: Settings) -> dict[str, Acknowledged]:
-    """Read the ledger: for each event name the distinct keys, and the number of distinct Kafka records."""
+def acknowledged(settings: Settings, destination: ledger.Destination) -> dict[str, Acknowledged]:
+    """Read the ledger: for each event name the distinct keys and the number of distinct records at `destination`."""
     keys: dict[str, set[str]] = {}
     places: dict[str, set[tuple[str, str]]] = {}
     for entry in ledger.read(settings.emulator_dir / ledger.FILE_NAME):
-        if entry.destination == "kafka":
+        if entry.destination == destination:
             keys.setdefault(entry.event, set()).add(entry.key)
             places.setdefault(entry.event, set()).add((entry.partition, entry.position))
     return {event: Acknowledged(frozenset(found), len(places[event])) for event, found in keys.items()}
@@ -77,6 +78,20 @@ def lake(settings: Settings) -> dict[str, Lake]:
 
     places, quarantine = inspect.silver_places(settings), inspect.quarantine(settings)
     return {event.name: _lake(places[event.name], quarantine[event.name]) for event in EVENTS}
+
+
+def stream_tables(settings: Settings) -> dict[str, StreamTables]:
+    """Read the streaming side's tables and quarantine, by event name. Needs the lake's package."""
+    from lakehouse import inspect
+
+    keys, quarantine = inspect.stream_keys(settings), inspect.stream_quarantine(settings)
+    return {
+        event.name: StreamTables(
+            keys[event.name]["ind"].to_numpy(),
+            [QuarantinedRecord(*row.values()) for row in quarantine[event.name].to_pylist()],
+        )
+        for event in EVENTS
+    }
 
 
 def _lake(places: Any, quarantined: Any) -> Lake:

@@ -4,6 +4,7 @@ Commands of the embedded stack (up, down, status, logs, doctor, reset, clean) co
 """
 
 import sys
+import time
 from importlib.util import find_spec
 from typing import Annotated, Any
 
@@ -32,12 +33,19 @@ app.command()(replay)
 
 @app.command()
 def wait(timeout: Annotated[float, typer.Option(help="Seconds.")] = 120) -> None:
-    """Wait until all that Kafka holds is in S3."""
-    from pinline.waiting import wait_for_s3
+    """Wait until all that Kafka holds is in S3, and all that the streams hold in the stream's tables."""
+    from pinline.waiting import wait_for_s3, wait_for_stream
 
+    settings = load()
+    deadline = time.monotonic() + timeout
     with doing("waiting for S3") as tell:
-        waited = wait_for_s3(load(), timeout, tell)
+        waited = wait_for_s3(settings, timeout, tell)
     out.print(f"all of Kafka is in S3 ({waited:,} records were on their way)")
+    with doing("waiting for the stream") as tell:
+        shards = wait_for_stream(settings, max(1.0, deadline - time.monotonic()), tell)
+    out.print(
+        f"all of Kinesis is in the stream's tables ({shards:,} shards)" if shards else "nothing was ever streamed"
+    )
 
 
 @app.command()
@@ -56,7 +64,8 @@ def trace(ind: int, as_json: Annotated[bool, typer.Option("--json")] = False) ->
         tree = Tree(f"[bold]{event} {ind}[/]")
         tree.add(f"source row: {_row(place.source)}")
         for entry in place.acknowledged:
-            tree.add(f"acknowledged: {entry.destination} partition {entry.partition} at {entry.position}")
+            part = "partition" if entry.destination == "kafka" else "shard"
+            tree.add(f"acknowledged: {entry.destination} {part} {entry.partition} at {entry.position}")
         for partition, offset in place.kafka:
             tree.add(f"Kafka: partition {partition} offset {offset}")
         for key, line in place.objects:
@@ -64,6 +73,10 @@ def trace(ind: int, as_json: Annotated[bool, typer.Option("--json")] = False) ->
         tree.add(f"silver: {_row(place.silver)}")
         for row in place.quarantine:
             tree.add(f"quarantine: {_row(row)}")
+        for row in place.stream:
+            tree.add(f"stream: {_row(row)}")
+        for row in place.stream_quarantine:
+            tree.add(f"stream's quarantine: {_row(row)}")
         out.print(tree)
 
 

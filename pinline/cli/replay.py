@@ -17,19 +17,27 @@ class Kind(StrEnum):
 
     dlq = "dlq"
     quarantine = "quarantine"
+    stream = "stream"
 
 
 def replay(
-    kind: Annotated[Kind, typer.Option(help="Dead letters, or quarantined lines.")] = Kind.dlq,
+    kind: Annotated[
+        Kind, typer.Option(help="Dead letters, quarantined lines, or what the streaming job set aside.")
+    ] = Kind.dlq,
     again: Annotated[
         bool, typer.Option("--again", help="Also send what an earlier replay sent and what was set aside again.")
     ] = False,
 ) -> None:
-    """Send each dead letter (or quarantined line) to its topic again, once; each is marked, none is deleted."""
+    """Send each dead letter (or quarantined line, or the stream's quarantined record) to its topic (or stream) again,
+    once; each is marked, none is deleted."""
     from pinline.replay.run import replay as run
+    from pinline.replay.streams import replay_stream
 
     with doing(f"replaying {kind}") as tell:
-        result = run(load(), kind.value, again=again, tell=tell)
+        if kind is Kind.stream:
+            result = replay_stream(load(), again=again, tell=tell)
+        else:
+            result = run(load(), "dlq" if kind is Kind.dlq else "quarantine", again=again, tell=tell)
     out.print(f"{result.sent:,} sent, {result.sent_before:,} were sent before")
     if result.came_back:
         out.print(

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.table import Table
 
 from pinline import aws
+from pinline.aws import kinesis_errors
 from pinline.cli.console import out
-from pinline.errors import PinlineError, StateError
-from pinline.settings import Settings, load
+from pinline.settings import load
 
 app = typer.Typer(help="What Kinesis holds.", no_args_is_help=True)
 
@@ -26,7 +25,7 @@ def list_streams() -> None:
     """List the streams with their state, open shards and retention."""
     settings = load()
     table = Table("stream", "state", "mode", "open shards", "hours", box=None)
-    with _errors_told(settings):
+    with kinesis_errors(settings):
         client = aws.kinesis_client(settings)
         for page in client.get_paginator("list_streams").paginate():
             for name in page["StreamNames"]:
@@ -45,7 +44,7 @@ def list_streams() -> None:
 def describe(name: str) -> None:
     """Show a stream and its shards, closed ones too: hash keys, parents, sequence numbers."""
     settings = load()
-    with _errors_told(settings):
+    with kinesis_errors(settings):
         client = aws.kinesis_client(settings)
         summary = client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
         shards = list(_shards(client, name))
@@ -78,7 +77,7 @@ def tail(
 ) -> None:
     """Print records as they come, a JSON object a line; follows the shards from parents to children."""
     settings = load()
-    with _errors_told(settings):
+    with kinesis_errors(settings):
         client = aws.kinesis_client(settings)
         for number, (shard, record) in enumerate(_follow(client, name, from_start=from_start), 1):
             line = {
@@ -102,7 +101,7 @@ def put(
 ) -> None:
     """Put a record, or one for each line of standard input; prints shard and sequence number."""
     settings = load()
-    with _errors_told(settings):
+    with kinesis_errors(settings):
         client = aws.kinesis_client(settings)
         for text in (line.rstrip("\n") for line in sys.stdin) if data == "-" else [data]:
             answer = client.put_record(StreamName=name, Data=text.encode(), PartitionKey=key)
@@ -142,24 +141,3 @@ def _follow(client: Any, name: str, *, from_start: bool) -> Iterator[tuple[str, 
                 if not parents & iterators.keys():
                     iterators[child["ShardId"]] = iterator(child["ShardId"], "TRIM_HORIZON")
         time.sleep(max(0.0, _POLL_S - (time.monotonic() - begun)))
-
-
-class _errors_told:  # noqa: N801  # reads as a sentence after `with`
-    """Turns errors of the SDK into texts that say what to do."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._endpoint = settings.aws_endpoint_url_kinesis or f"AWS in {settings.aws_region}"
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, ClientError):
-            told = error.response["Error"]
-            if told["Code"] == "ResourceNotFoundException":
-                raise StateError(f"{told['Message']} Look with: pinline streams list") from None
-            raise PinlineError(f"Kinesis at {self._endpoint} answered {told['Code']}: {told['Message']}") from None
-        if isinstance(error, BotoCoreError):
-            raise PinlineError(
-                f"cannot reach Kinesis at {self._endpoint} (AWS_ENDPOINT_URL_KINESIS): {error}. Try: make status"
-            ) from None

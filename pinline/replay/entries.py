@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """A record of Kafka."""
+    """A record of Kafka; or of Kinesis: stream, shard id, sequence number."""
 
     topic: str
-    partition: int
-    offset: int
+    partition: int | str
+    offset: int | str
 
 
 @dataclass(frozen=True)

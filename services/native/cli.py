@@ -17,10 +17,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from native import doctor as examination
-from native import envfile, layout, stack
+from native import envfile, layout, stack, supervise
 from native import status as states
 from native.services import SERVICES, choose
 from pinline.errors import PinlineError, SettingsError
@@ -112,6 +113,24 @@ def doctor(
     raise typer.Exit(0 if all(line.answers for line in found) else 1)
 
 
+@app.command("stream-reset")
+def stream_reset() -> None:
+    """Forget how far the streaming job is; it reads again all that Kinesis holds, and takes in what is missing."""
+    from lakehouse.stream.reset import reset as forget  # the lake's package isn't in every image
+
+    settings = load()
+    supervisor = supervise.connect(settings)
+    program = supervisor.programs().get("stream") if supervisor else None
+    runs = supervisor is not None and program is not None and program.state != "STOPPED"
+    if supervisor is not None and runs:
+        supervisor.stop("stream", wait=True)
+    count = forget(settings)
+    _err.print(f"{count} objects of the stream's checkpoint deleted; the tables stay")
+    if supervisor is not None and runs:
+        supervisor.start("stream")
+        _err.print("the stream starts anew. Next: make status, make wait")
+
+
 @app.command()
 def reset(yes: Annotated[bool, typer.Option("--yes", envvar="YES", help="Don't ask.")] = False) -> None:
     """Empty the data: database, topics, objects, tables, logs. Downloads and .env stay."""
@@ -155,6 +174,7 @@ def _addresses(settings: Settings) -> None:
     table.add_row("REST proxy", f"http://127.0.0.1:{settings.rest_proxy_port}")
     table.add_row("Spark's pages", f"http://127.0.0.1:{settings.spark_ui_port}")
     table.add_row("Spark Connect", settings.spark_remote or "")
+    table.add_row("the stream's pages", f"http://127.0.0.1:{settings.stream_ui_port}")
     table.add_row("Kafka", settings.kafka_bootstrap_servers)
     table.add_row("S3", f"{settings.aws_endpoint_url_s3} bucket {settings.bucket}")
     table.add_row("MySQL", f"{settings.rds_host}:{settings.rds_port} database {settings.rds_database}")
@@ -164,13 +184,14 @@ def _addresses(settings: Settings) -> None:
 
 
 def _status_table(found: list[states.ServiceStatus]) -> Table:
-    table = Table("service", "state", "address", "pid", "memory", "since")
+    table = Table("service", "state", "address", "pid", "memory", "since", "")
     colours = {"ready": "green", "starting": "yellow", "failing": "red", "stopped": "dim"}
     for line in found:
         state = f"[{colours[line.state]}]{line.state}[/]"
         since = datetime.fromisoformat(line.since).astimezone().strftime("%d %b %H:%M:%S") if line.since else ""
         memory = f"{line.memory_bytes / 1e6:,.0f} MB" if line.memory_bytes else ""
-        table.add_row(line.service, state, line.address, str(line.pid or ""), memory, since)
+        note = escape(line.detail or line.reason or "")
+        table.add_row(line.service, state, line.address, str(line.pid or ""), memory, since, note)
     return table
 
 

@@ -32,6 +32,11 @@ def spark(settings: Settings) -> Launch:
     return _module("lakehouse.server", folders=(settings.pinline_data / "spark",))
 
 
+def stream(settings: Settings) -> Launch:
+    """Return how the streaming job is started; Spark's scratch files are in `spark` of the data folder."""
+    return _module("lakehouse.stream", folders=(settings.pinline_data / "spark",))
+
+
 def gateway_address(settings: Settings) -> tuple[str, int]:
     """Return host and port of the gateway's front with a stage."""
     return address(settings.api_invoke_url)

@@ -1,8 +1,11 @@
 """Whether a service does its work: each check asks what a client would ask. It returns, or raises what went wrong."""
 
+import json
 import logging
 import socket
 from collections.abc import Callable
+from typing import Any, Literal
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import grpc  # type: ignore[import-untyped]
@@ -16,6 +19,10 @@ from pinline.settings import Settings, address, secret
 
 Check = Callable[[Settings], None]
 _SECONDS = 3.0
+
+
+class FailingError(Exception):
+    """A service answers, and says why it can't work."""
 
 
 def mysql(settings: Settings) -> None:
@@ -75,6 +82,33 @@ def sink(settings: Settings) -> None:
     _get(f"http://127.0.0.1:{settings.sink_metrics_port}/readyz")
 
 
+def stream(settings: Settings) -> None:
+    """The streaming job's query works. Raises FailingError with what it failed of."""
+    status = _stream_status(settings)
+    if status["failing"]:
+        raise FailingError(status["problem"])
+    if not status["ready"]:
+        raise ConnectionError(status["problem"])
+
+
+def stream_detail(settings: Settings) -> str:
+    """Return how far behind the streaming job is, and how fast."""
+    status = _stream_status(settings)
+    batch = "no batch yet" if status["batch_seconds"] is None else f"last batch {status['batch_seconds']:.1f} s"
+    return f"lag {status['lag_seconds']:,.0f} s, {status['rows_per_second']:,.0f} rows/s, {batch}"
+
+
+def _stream_status(settings: Settings) -> dict[str, Any]:
+    try:
+        answer = _get(f"http://127.0.0.1:{settings.stream_metrics_port}/readyz")
+    except HTTPError as error:
+        if error.code != 503:
+            raise
+        answer = error.read()
+    status: dict[str, Any] = json.loads(answer)
+    return status
+
+
 def spark(settings: Settings) -> None:
     """The Spark Connect port speaks gRPC."""
     if settings.spark_remote is None:
@@ -89,11 +123,17 @@ def spark(settings: Settings) -> None:
 
 def problem(check: Check, settings: Settings) -> str | None:
     """Return why the service is not ready, as one line, or None if it is."""
+    return examine(check, settings)[1]
+
+
+def examine(check: Check, settings: Settings) -> tuple[Literal["ready", "starting", "failing"], str | None]:
+    """Return the state of a service that runs, and why it is not ready, as one line."""
     try:
         check(settings)
     except Exception as error:  # whatever a client raises is the answer
-        return " ".join(str(error).split()) or type(error).__name__
-    return None
+        text = " ".join(str(error).split()) or type(error).__name__
+        return ("failing" if isinstance(error, FailingError) else "starting"), text
+    return "ready", None
 
 
 def _get(url: str) -> bytes:

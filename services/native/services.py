@@ -24,6 +24,8 @@ class Service:
     prepare: Callable[[Settings], None] = lambda _settings: None
     """What is done once, before the first start."""
     stop_seconds: int = 30
+    detail: Callable[[Settings], str | None] = lambda _settings: None
+    """What else `status` shows of a service that is ready."""
 
 
 SERVICES: dict[str, Service] = {
@@ -81,6 +83,17 @@ SERVICES: dict[str, Service] = {
             lambda settings: {"SINK_METRICS_PORT": ("127.0.0.1", settings.sink_metrics_port)},
             needs=frozenset({"kafka", "topics", "s3", "bucket"}),
             stop_seconds=60,
+        ),
+        Service(
+            "stream",
+            own.stream,
+            ready.stream,
+            lambda settings: {
+                "STREAM_METRICS_PORT": ("127.0.0.1", settings.stream_metrics_port),
+                "STREAM_UI_PORT": ("127.0.0.1", settings.stream_ui_port),
+            },
+            needs=frozenset({"kinesis", "streams", "s3", "bucket"}),
+            detail=ready.stream_detail,
         ),
     )
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from native import leftovers, supervise
-from native.ready import problem
+from native.ready import examine
 from native.services import Service
 from native.supervise import Program
 from pinline.errors import SettingsError
@@ -19,7 +19,8 @@ class ServiceStatus:
 
     service: str
     state: str
-    """`ready` (its check passes), `starting` (it runs, its check doesn't pass yet), `failing`, `stopped`."""
+    """`ready` (its check passes), `starting` (it runs, its check doesn't pass yet), `failing` (it ends again and
+    again, or says what it fails of), `stopped`."""
     address: str
     pid: int | None
     memory_bytes: int | None
@@ -28,6 +29,8 @@ class ServiceStatus:
     """ISO 8601, UTC."""
     reason: str | None
     """Why it is not ready."""
+    detail: str | None = None
+    """What else there is to know, such as how far behind it is."""
 
 
 def status(settings: Settings, services: Mapping[str, Service]) -> list[ServiceStatus]:
@@ -54,7 +57,15 @@ def _status(settings: Settings, service: Service, program: Program | None) -> Se
         failing = program is not None and program.state in ("BACKOFF", "FATAL")
         reason = program.description if program and failing else None
         return ServiceStatus(service.name, "failing" if failing else "stopped", place, None, None, None, reason)
-    reason = problem(service.check, settings)
+    state, reason = examine(service.check, settings)
     since = datetime.fromtimestamp(program.start, UTC).isoformat()
     memory = leftovers.tree_memory(program.pid)
-    return ServiceStatus(service.name, "starting" if reason else "ready", place, program.pid, memory, since, reason)
+    detail = _detail(settings, service) if reason is None else None
+    return ServiceStatus(service.name, state, place, program.pid, memory, since, reason, detail)
+
+
+def _detail(settings: Settings, service: Service) -> str | None:
+    try:
+        return service.detail(settings)
+    except OSError:  # it went away between two questions
+        return None

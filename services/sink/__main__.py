@@ -17,11 +17,12 @@ import pinline.log
 from pinline.aws import s3_client
 from pinline.errors import PinlineError, SettingsError, UnreachableError
 from pinline.kafka import kafka_python_config
+from pinline.metrics import serve
 from pinline.settings import Settings, environment, load
 from sink.actions import Surroundings
 from sink.config import SinkConfig, parse
 from sink.deadletters import DeadLetterTopic
-from sink.metrics import Metrics, serve
+from sink.metrics import Metrics
 from sink.store import S3Store, probe
 from sink.topics import TopicLog
 from sink.worker import Worker
@@ -58,7 +59,7 @@ def run(settings: Settings, config: SinkConfig, stop: threading.Event) -> None:
         consumer.subscribe(pattern=rf"(?:{config.topics_regex})\Z", listener=worker)
     else:
         consumer.subscribe(list(config.topics), listener=worker)
-    end_metrics = serve(settings.sink_metrics_port, metrics, worker.status)
+    end_metrics = serve(settings.sink_metrics_port, "SINK_METRICS_PORT", metrics.registry, worker.status)
     log.info("started", group=config.group, bucket=config.bucket, limits=str(config.rules.limits))
     try:
         worker.run(stop)

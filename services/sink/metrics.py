@@ -1,15 +1,10 @@
 """What the sink shows of itself: `/metrics` (Prometheus), `/readyz`, `/healthz`, and one log line a rotation."""
 
-import json
-import threading
-from collections.abc import Callable, Iterable
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from collections.abc import Iterable
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from pinline.errors import SettingsError
 from sink.actions import Failure
 from sink.buffer import Batch
 from sink.partition import Observer, PartitionWriter, State
@@ -85,39 +80,3 @@ class Metrics(Observer):
             for state in State:
                 gauge = self._state.labels(writer.topic, str(writer.partition), state.value)
                 gauge.set(1 if writer.state is state else 0)
-
-
-class _QuietHandler(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
-        """Requests for metrics are no events."""
-
-
-def serve(
-    port: int, metrics: Metrics, status: Callable[[], dict[str, Any]], host: str = "127.0.0.1"
-) -> Callable[[], None]:
-    """Serve `/metrics`, `/healthz` and `/readyz` (503 until `status()["ready"]`); returns what ends it."""
-    prometheus = make_wsgi_app(metrics.registry)
-
-    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        body: dict[str, Any]
-        match environ.get("PATH_INFO"):
-            case "/metrics":
-                return prometheus(environ, start_response)  # type: ignore[no-any-return,unused-ignore]
-            case "/healthz":
-                code, body = "200 OK", {"alive": True}
-            case "/readyz":
-                body = status()
-                code = "200 OK" if body["ready"] else "503 Service Unavailable"
-            case _:
-                code, body = "404 Not Found", {"paths": ["/metrics", "/healthz", "/readyz"]}
-        start_response(code, [("Content-Type", "application/json")])
-        return [json.dumps(body).encode()]
-
-    try:
-        server: WSGIServer = make_server(host, port, app, handler_class=_QuietHandler)
-    except OSError as error:
-        raise SettingsError(
-            f"the sink can't serve its metrics on {host}:{port}: {error}. Set another SINK_METRICS_PORT."
-        ) from error
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return server.shutdown

@@ -43,6 +43,58 @@ def quarantined_lines(settings: Settings) -> Iterator[tuple[str, int, str]]:
         yield row["_object"], row["_line"], row["raw"]
 
 
+def stream_keys(settings: Settings) -> dict[EventName, pa.Table]:
+    """Return for each event the column `ind` of its table of the streaming side; no rows if there is no such table."""
+    lake = _open(settings)
+    held = tables.existing(lake, "stream")
+    names = {event.name: event.stream_table(settings.user_id) for event in EVENTS}
+    return {
+        event: lake.read(f"stream.{name}").select("ind").toArrow()
+        if name in held
+        else pa.table({"ind": pa.array([], pa.int64())})
+        for event, name in names.items()
+    }
+
+
+def stream_quarantine(settings: Settings) -> dict[EventName, pa.Table]:
+    """Return for each event the columns `shard`, `sequence`, `content`, `key` of its quarantined records; `content` is
+    a digest of the record, `key` the event key as text, null when the record has none that can be read."""
+    lake = _open(settings)
+    columns = ("shard", "sequence", F.sha1("raw").alias("content"))
+    frames = {event.name: _stream_quarantined(lake, event).select(*columns, _raw_key(event)) for event in EVENTS}
+    return {event: frame.toDF("shard", "sequence", "content", "key").toArrow() for event, frame in frames.items()}
+
+
+def stream_event_rows(settings: Settings, ind: int) -> dict[EventName, tuple[Rows, Rows]]:
+    """Return for each event its rows in the streaming side's table, and its quarantined records."""
+    lake = _open(settings)
+    held = tables.existing(lake, "stream")
+    found: dict[EventName, tuple[Rows, Rows]] = {}
+    for event in EVENTS:
+        name = event.stream_table(settings.user_id)
+        rows = _dicts(lake.read(f"stream.{name}").where(F.col("ind") == ind)) if name in held else []
+        records = _stream_quarantined(lake, event).where(_raw_key(event) == str(ind)).drop("event")
+        found[event.name] = (rows, _dicts(records))
+    return found
+
+
+def stream_quarantined_records(settings: Settings) -> Iterator[dict[str, str]]:
+    """Yield every row of `stream.quarantine`, by event, shard and sequence number."""
+    lake = _open(settings)
+    for event in EVENTS:
+        for row in (
+            _stream_quarantined(lake, event).orderBy("shard", F.length("sequence"), "sequence").toLocalIterator()
+        ):
+            yield row.asDict()
+
+
+def live_events(settings: Settings) -> Rows:
+    """Return the rows of `stream.live_events`, by minute; none if there is no such table."""
+    lake = _open(settings)
+    found = "live_events" in tables.existing(lake, "stream")
+    return _dicts(lake.read("stream.live_events").orderBy("minute")) if found else []
+
+
 def event_rows(settings: Settings, ind: int) -> dict[EventName, tuple[dict[str, Any] | None, Rows]]:
     """Return for each event its silver row (None if there is none) and its quarantined lines."""
     lake = _open(settings)
@@ -62,6 +114,12 @@ def _open(settings: Settings) -> Lake:
 
 def _quarantined(lake: Lake, event: EventType) -> DataFrame:
     return lake.read("quarantine.records").where(F.col("event") == event.name)
+
+
+def _stream_quarantined(lake: Lake, event: EventType) -> DataFrame:
+    if "quarantine" not in tables.existing(lake, "stream"):
+        return lake.spark.createDataFrame([], "event string, shard string, sequence string, reason string, raw string")
+    return lake.read("stream.quarantine").where(F.col("event") == event.name)
 
 
 def _raw_key(event: EventType) -> Column:

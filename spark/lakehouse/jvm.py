@@ -103,6 +103,7 @@ def start_driver(settings: Settings, conf: Mapping[str, str]) -> None:
         os.environ["PYSPARK_GATEWAY_PORT"] = str(port)
         os.environ["PYSPARK_GATEWAY_SECRET"] = file.read(secret_size).decode()
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ.pop("SPARK_REMOTE", None)  # the session's builder would make a client of it
 
 
 def clear(folder: Path) -> None:

@@ -36,6 +36,13 @@ _SILVER: dict[EventName, dict[str, str]] = {
 ORIGIN: dict[str, str] = {"_object": "string", "_line": "int"}
 """Where a row came from: the full key of its object and the number of its line, from 0."""
 
+STREAM_ORIGIN: dict[str, str] = {"_shard": "string", "_sequence": "string", "_arrived": "timestamp"}
+"""Where a row of the streaming side came from, and when its record arrived there (UTC)."""
+
+
+NOT_TEXT = "not text: raw is its base64"
+"""The reason of a record of the streaming side whose bytes are no UTF-8."""
+
 
 @dataclass(frozen=True)
 class SilverSchema:
@@ -51,10 +58,19 @@ class SilverSchema:
     @property
     def ddl(self) -> str:
         """The columns and the origin of a row, for CREATE TABLE."""
-        return ", ".join(f"`{name}` {kind}" for name, kind in {**self.columns, **ORIGIN}.items())
+        return _ddl({**self.columns, **ORIGIN})
+
+    @property
+    def stream_ddl(self) -> str:
+        """The columns of the streaming side's table, for CREATE TABLE."""
+        return _ddl({**self.columns, **STREAM_ORIGIN})
 
 
 SILVER: dict[EventName, SilverSchema] = {name: SilverSchema(columns) for name, columns in _SILVER.items()}
+
+
+def _ddl(columns: dict[str, str]) -> str:
+    return ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
 
 
 def record_pattern(event: EventType) -> str:

@@ -6,6 +6,7 @@ a session is already active, that one.
 
 import logging
 import socket
+from collections.abc import Mapping
 
 from pyspark.sql import SparkSession
 
@@ -80,11 +81,15 @@ def get_spark(settings: Settings) -> SparkSession:
     if active := SparkSession.getActiveSession():
         return active
     if settings.spark_remote is None:
-        conf = spark_conf(settings)
-        jvm.start_driver(settings, conf)
-        return SparkSession.builder.getOrCreate()
+        return classic_session(settings, spark_conf(settings))
     _ensure_answers(settings.spark_remote)
     return SparkSession.builder.remote(settings.spark_remote).getOrCreate()
+
+
+def classic_session(settings: Settings, conf: Mapping[str, str]) -> SparkSession:
+    """Return the session of a driver in this process, with a JVM of its own."""
+    jvm.start_driver(settings, conf)
+    return SparkSession.builder.getOrCreate()
 
 
 def compile_queries(spark: SparkSession, rows: int) -> None:
@@ -96,7 +101,7 @@ def compile_queries(spark: SparkSession, rows: int) -> None:
 
 def first_lines(error: Exception) -> str:
     """Return the text of Spark's error without the Java stack."""
-    return str(error).partition("\n\nJVM stacktrace")[0][:2000]
+    return str(error).partition("\n\nJVM stacktrace")[0][:4000]
 
 
 def _ensure_answers(remote: str) -> None:

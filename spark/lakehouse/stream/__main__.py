@@ -1,0 +1,82 @@
+"""`python -m lakehouse.stream`: the streaming job, until SIGTERM. `--help` says more."""
+
+import argparse
+import shutil
+import signal
+import sys
+import threading
+from types import FrameType
+
+import structlog
+
+import pinline.log
+from lakehouse import jvm
+from lakehouse.session import classic_session, first_lines, spark_conf
+from lakehouse.stream.job import run
+from lakehouse.stream.metrics import Metrics
+from pinline.errors import PinlineError
+from pinline.metrics import serve
+from pinline.settings import Settings, load
+
+log = structlog.get_logger("stream")
+
+
+def stream_conf(settings: Settings) -> dict[str, str]:
+    """Return the configuration of the job's own driver: `spark_conf`, and what a query of small batches needs."""
+    scratch = jvm.scratch_dir(settings) / "stream"
+    return {
+        **spark_conf(settings),
+        "spark.app.name": "pinline-stream",
+        "spark.ui.port": str(settings.stream_ui_port),
+        "spark.local.dir": str(scratch / "local"),
+        "spark.hadoop.fs.s3a.buffer.dir": str(scratch / "s3a"),
+        "spark.sql.shuffle.partitions": "1",
+        # the state of live events outside of the heap, bounded
+        "spark.sql.streaming.stateStore.providerClass": (
+            "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+        ),
+        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage": "true",
+        "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB": "64",
+        # how often the source is asked for news when there was none
+        "spark.sql.streaming.pollingDelay": "100ms",
+        "spark.sql.streaming.numRecentProgressUpdates": "5",
+        "spark.sql.streaming.minBatchesToRetain": "20",
+        "spark.sql.streaming.stopTimeout": "20s",
+    }
+
+
+def main() -> int:
+    """Run as a command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m lakehouse.stream", description="Kinesis to Delta, exactly once.")
+    parser.parse_args()
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    try:
+        settings = load()
+        pinline.log.configure(settings.log_format)
+        metrics = Metrics()
+        # the port is taken first: it keeps a second process from writing the same tables
+        end_metrics = serve(settings.stream_metrics_port, "STREAM_METRICS_PORT", metrics.registry, metrics.status)
+        folder = jvm.scratch_dir(settings) / "stream"
+        shutil.rmtree(folder, ignore_errors=True)
+        alone = settings.model_copy(update={"spark_remote": None, "spark_driver_memory": settings.stream_driver_memory})
+        spark = classic_session(alone, stream_conf(alone))
+        try:
+            run(spark, alone, metrics, stop)
+        finally:
+            spark.stop()
+            end_metrics()
+    except PinlineError as error:
+        log.error("the stream ended", error=first_lines(error))  # noqa: TRY400  # the text says it all
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""The streaming job: real Kinesis, Kafka, S3 and Spark; what it can't use is set aside, what comes again is dropped."""
+
+import json
+
+import pytest
+
+from lakehouse import inspect
+from lakehouse.stream import checkpoint, reset
+from pinline import aws
+from pinline.errors import StateError
+from pinline.events import EVENTS
+from pinline.replay.streams import replay_stream
+from tests.faults.proxy import FaultProxy, any_request, cut
+from tests.fixtures.backends import wait_until
+from tests.fixtures.stream import Stream, record
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
+
+MOMENTS = ["read", "quarantine", "pin", "geo", "user", "batch"]
+
+
+@pytest.fixture
+def running(stream: Stream) -> Stream:
+    """The job, ready."""
+    if stream.ended:
+        stream.start()
+    stream.ready()
+    return stream
+
+
+def test_events_become_rows_once_and_bad_records_are_set_aside(running: Stream) -> None:
+    running.put_events(1, 2)
+    running.put("user", b"no JSON", b"\xff\xfe", record("user", 3, age="old"), json.dumps({"ind": 3}).encode())
+    running.put("user", record("user", 4)[:-1] + b', "more": 1}', record("user", 5).replace(b"5,", b"null,", 1))
+    running.put("pin", b'"' + b"x" * (1024 * 1024 - 100) + b'"', key="7")
+    running.wait()
+    running.put_events(1, 2)
+    running.put("geo", record("geo", 1, country="Tonga"), key="1")
+    running.wait()
+    assert {event.name: running.keys(event.name) for event in EVENTS} == {event.name: [1, 2] for event in EVENTS}
+    reasons = [(event, reason[:40]) for event, reason, _ in running.quarantine()]
+    assert reasons == [
+        ("geo", "key conflict: another event has the key "),
+        ("pin", "not an object"),
+        ("user", "key missing: ind is null"),
+        ("user", "missing column: first_name, last_name, a"),
+        ("user", "not JSON"),
+        ("user", "not text: raw is its base64"),
+        ("user", "unknown column: more"),
+        ("user", "wrong type: age is STRING, not integer"),
+    ]
+    assert ("user", "not text: raw is its base64", "//4=") in running.quarantine()
+    row = inspect.stream_event_rows(running.settings, 1)["geo"][0][0]
+    assert (row["country"], row["coordinates"]) == ("Niue", [1.5, 2.5])
+    assert row["_shard"].startswith("shardId-")
+    assert row["_sequence"].isdecimal()
+    assert running.balances()["pin"].missing_keys == ["7"], "the text of a megabyte has no key that can be read"
+
+
+def test_what_was_set_aside_is_sent_to_its_stream_again_once(running: Stream) -> None:
+    before = running.quarantine()
+    first = replay_stream(running.settings, tell=lambda _: None)
+    running.wait()
+    second = replay_stream(running.settings, tell=lambda _: None)
+    assert (first.sent, first.came_back, first.unsendable) == (len(before), 0, [])
+    assert (second.sent, second.sent_before, second.came_back) == (0, len(before), len(before)), (
+        "all are as bad as before"
+    )
+    assert running.quarantine() == sorted(2 * before)
+
+
+def test_a_kill_at_each_moment_in_turn_loses_and_doubles_nothing(stream: Stream) -> None:
+    stream.stop()
+    before = len(stream.quarantine())
+    for number, moment in enumerate(MOMENTS, 100):
+        stream.put_events(number)
+        stream.put("user", record("user", number, age=21), b"broken " + moment.encode(), key=str(number))
+        stream.put("geo", record("geo", number), key=str(number))
+        stream.start(pinline_fault=f"after:stream:{moment}")
+        stream.wait_killed()
+    stream.start()
+    stream.wait()
+    for event in EVENTS:
+        keys = stream.keys(event.name)
+        assert [key for key in keys if key >= 100] == list(range(100, 100 + len(MOMENTS)))
+        assert len(set(keys)) == len(keys)
+    assert len(stream.quarantine()) == before + 2 * len(MOMENTS)
+    assert not stream.balances()["user"].quarantined_twice
+
+
+def test_live_events_count_each_event_once(running: Stream) -> None:
+    def counted() -> int:
+        rows = inspect.live_events(running.settings)
+        return sum(row["events"] for row in rows)
+
+    both = [ind for ind in running.keys("pin") if ind in running.keys("geo")]
+    wait_until(lambda: counted() >= len(both), 90, "live events are counted")
+    assert counted() == len(both)
+
+
+def test_a_checkpoint_that_is_damaged_is_named_with_what_to_do_and_a_reset_loses_nothing(running: Stream) -> None:
+    before, settings = running.quarantine(), running.settings
+    with pytest.raises(StateError, match="End it first"):
+        reset.reset(settings)
+    running.stop()
+    s3 = aws.s3_client(settings)
+    last = max(int(name) for name in _names(running, "offsets/"))
+    s3.put_object(Bucket=settings.bucket, Key=f"{checkpoint.EVENTS}offsets/{last}", Body=b"v1\n{")
+    running.put_events(900)
+    running.start()
+    wait_until(lambda: "make stream-reset" in (running.status()["problem"] or ""), 120, "the job says what to do")
+    running.stop()
+    assert reset.reset(settings)
+    running.start()
+    running.wait()
+    assert 900 in running.keys("pin")
+    assert running.quarantine() == before, "what is read again isn't set aside again"
+    assert len(set(running.keys("pin"))) == len(running.keys("pin"))
+
+
+def _names(stream: Stream, folder: str) -> list[str]:
+    found = aws.s3_client(stream.settings).list_objects_v2(
+        Bucket=stream.settings.bucket, Prefix=checkpoint.EVENTS + folder
+    )
+    names = [item["Key"].rpartition("/")[2] for item in found["Contents"]]
+    return [name for name in names if name.isdecimal()]
+
+
+def test_a_stream_that_was_made_again_is_an_error_and_a_reset_goes_on(running: Stream) -> None:
+    running.delete_stream("geo")
+    running.make_stream("geo")
+    wait_until(lambda: "make stream-reset" in (running.status()["problem"] or ""), 60, "the job says what to do")
+    running.stop()
+    reset.reset(running.settings)
+    running.start()
+    running.put_events(901)
+    running.wait()
+    assert 901 in running.keys("geo")
+    assert len(set(running.keys("geo"))) == len(running.keys("geo"))
+
+
+@pytest.mark.parametrize("service", ["s3", "kinesis"])
+def test_an_outage_is_told_and_what_was_accepted_meanwhile_is_taken_in_after_it(stream: Stream, service: str) -> None:
+    stream.stop()
+    setting = f"aws_endpoint_url_{service}"
+    with FaultProxy(getattr(stream.settings, setting)) as proxy:
+        stream.start(**{setting: proxy.url})
+        stream.ready()
+        number = {"s3": 950, "kinesis": 960}[service]
+        outage = proxy.rule(any_request, cut)
+        stream.put_events(number)
+        wait_until(lambda: bool(stream.status()["failing"]), 120, "the job tells of the outage")
+        stream.put_events(number + 1)
+        outage.end()
+        stream.wait()
+        stream.ready()
+        for event in EVENTS:
+            keys = stream.keys(event.name)
+            assert {number, number + 1} <= set(keys)
+            assert len(set(keys)) == len(keys)
+        stream.stop()
