@@ -12,6 +12,7 @@ from confluent_kafka.admin import ClusterMetadata, PartitionMetadata, TopicMetad
 from gateway.app import Parts, create_app
 from gateway.cluster import Cluster
 from gateway.intake import Intake
+from gateway.kinesis import Kinesis
 from gateway.metrics import Metrics
 from gateway.records import Record
 from gateway.writer import Outcome, Writer
@@ -135,8 +136,9 @@ def test_refused_access_is_the_status_of_the_answer_whose_body_stays_the_offsets
     writer.start()
     metrics = Metrics(lambda: 0)
     cluster = Cluster(lambda timeout: _metadata("t"), {})
-    parts = Parts(writer, cluster, metrics, Intake(metrics.body_bytes))
-    app = create_app(Settings(_env_file=None), parts, stage="dev")  # type: ignore[call-arg]
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    parts = Parts(writer, cluster, metrics, Intake(metrics.body_bytes), Kinesis(settings))
+    app = create_app(settings, parts, stage="dev")
 
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
