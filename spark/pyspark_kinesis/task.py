@@ -25,7 +25,7 @@ def _batches(options: Options, part: Slice) -> Iterator[pa.RecordBatch]:
     if part.path is not None:
         try:
             file = pa.memory_map(part.path)
-        except FileNotFoundError:
+        except OSError:  # another machine, a restart, or another user
             pass
         else:
             with file:

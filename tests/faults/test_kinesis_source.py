@@ -42,7 +42,7 @@ def test_a_query_outlives_kinesis_going_away(
         service.process.send_signal(signal.SIGKILL)
         service.process.wait(10)
     log = spark_queries.folder / "driver.log"
-    wait_until(lambda: "trying again until it answers" in log.read_text(), 20, "the source has noticed")
+    wait_until(lambda: "trying again until it answers" in log.read_text(), 60, "the source has noticed")
     with start_kinesis(kafka_broker, "--no-limits", port=port):
         put(cloud, stream, "2")
         assert read(query.wait_for(2)) == ["1", "2"]
@@ -90,7 +90,7 @@ def test_a_driver_killed_in_a_batch_reads_the_same_batch_again(
     query = spark_queries.query(options(kinesis.url, stream))
     with driving(tmp_path_factory.mktemp("killed")) as doomed:
         query.on(doomed).start(die_in_batch=0)
-        assert doomed.process.wait(60) == -signal.SIGKILL
+        assert doomed.process.wait(120) == -signal.SIGKILL
     assert 0 in query.offsets()
     assert query.batches() == []
     put(cloud, stream, "20")
