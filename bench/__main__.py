@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import batch, batches, emulator, gateway, large, sink, stack
+from bench import batch, batches, emulator, gateway, large, sink, stack, stream_source
 from bench.figures import FULL, SMALL, Row, Size, shown, table
 from pinline.settings import Settings
 
@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[[Path, Size], Iterator[Row]]] = {
     "sink-one": sink.one_record_rows,
     "batch": batch.rows,
     "stack": stack.rows,
+    "source": stream_source.rows,
     "large": large.rows,
 }
 _ONLY_BY_NAME = {"large"}

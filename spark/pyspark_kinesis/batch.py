@@ -48,4 +48,4 @@ class KinesisBatchReader(DataSourceReader):
             Kinesis(self._options), self._options, partition.stream, partition.shard, start, partition.until_ms
         )
         for chunk in found:
-            yield rows(chunk, stream_name(partition.stream), partition.shard)
+            yield rows(chunk.batch, stream_name(partition.stream), partition.shard)

@@ -4,11 +4,13 @@ Every call is tried once. `UnreachableError` is worth another try, which is the 
 for calls that nobody waits for in a hurry.
 """
 
+import json
 import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from pyspark_kinesis.errors import (
@@ -117,7 +119,7 @@ class Kinesis:
         answer = self._call(
             "get_records", stream, ShardIterator=iterator, Limit=self._options.records_per_fetch, **_arn(stream)
         )
-        return Answer(Records.of(answer["Records"]), answer.get("NextShardIterator"), answer["MillisBehindLatest"])
+        return Answer(answer["Records"], answer.get("NextShardIterator"), answer["MillisBehindLatest"])
 
     def missing(self, stream: str, found: str) -> StreamNotFoundError:
         """Return the error that says that a stream isn't there."""
@@ -154,7 +156,7 @@ class Kinesis:
                 f"Kinesis refuses to {_words(operation)} of {stream} ({self.where}) with {who}: {code}: {text}. "
                 "Check awsAccessKey, awsSecretKey and roleArn, and the policy's kinesis: actions."
             )
-        if code in _PASSING or status >= 500:
+        if code in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return UnreachableError(f"Kinesis can't {_words(operation)} of {stream} now ({self.where}): {code}: {text}")
         return RequestError(f"cannot {_words(operation)} of {stream} ({self.where}): {code}: {text}")
 
@@ -197,11 +199,21 @@ def _client(options: Options) -> Any:
         )
         if options.role:
             session = _assumed(session, options)
-        return session.client("kinesis", endpoint_url=options.endpoint, config=config)
+        client = session.client("kinesis", endpoint_url=options.endpoint, config=config)
     except BotoCoreError as error:
         raise OptionError(
             f"cannot make a Kinesis client: {error}. Give the option region, or set AWS_REGION."
         ) from error
+    client.meta.events.register("before-parse.kinesis.GetRecords", _take_records)
+    return client
+
+
+def _take_records(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+    """Take the records out of an answer as columns: botocore's own parser needs five times as long for them."""
+    if response_dict["status_code"] == HTTPStatus.OK:
+        body = json.loads(response_dict["body"])
+        customized_response_dict["Records"] = Records.of(body.pop("Records", []))
+        response_dict["body"] = json.dumps(body).encode()
 
 
 def _assumed(session: Any, options: Options) -> Any:

@@ -11,6 +11,7 @@ from pyspark_kinesis.offsets import Position, Range
 from pyspark_kinesis.options import Options
 from pyspark_kinesis.resume import check_same
 from pyspark_kinesis.rows import Chunk
+from pyspark_kinesis.shards import Shard, lineage
 
 _SLACK_MS = 5_000
 
@@ -25,7 +26,7 @@ def fetch_range(kinesis: Kinesis, options: Options, wanted: Range) -> Iterator[C
     while True:
         found = _next(cursor)
         if len(found.records):
-            chunk = Chunk.of(found.records)
+            chunk = Chunk.of(found.records, lambda: _hashes(kinesis, wanted.stream, wanted.shard))
             chunk = chunk.head(chunk.upto(wanted.last))
             count += chunk.count
             if chunk.count:
@@ -52,7 +53,7 @@ def fetch_until(
     while True:
         found = _next(cursor)
         if len(found.records):
-            chunk = Chunk.of(found.records)
+            chunk = Chunk.of(found.records, lambda: _hashes(kinesis, stream, shard))
             yield chunk
             if chunk.arrived_ms > until_ms + _SLACK_MS:
                 return
@@ -72,3 +73,8 @@ def _next(cursor: Cursor, patience: float = 300.0) -> Found:
                 raise
         time.sleep(pause)
     raise AssertionError
+
+
+def _hashes(kinesis: Kinesis, stream: str, shard: str) -> tuple[int, int]:
+    known = lineage(patiently(lambda: kinesis.shards(stream)))
+    return known.get(shard, Shard(shard)).hashes

@@ -191,7 +191,7 @@ class Prefetch:
 
     def _take(self, stream: str, shard: str, buffer: Buffer, found: Found) -> bool:
         """Buffer what was found; True when there is nothing more to read."""
-        chunk = Chunk.of(found.records) if len(found.records) else None
+        chunk = Chunk.of(found.records, lambda: self.known[stream][shard].hashes) if len(found.records) else None
         if found.lost:
             self._judge_loss(stream, shard, buffer.position, chunk)
         with self.changed:

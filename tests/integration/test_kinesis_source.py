@@ -1,8 +1,10 @@
 """`format("kinesis")` in a real query of classic Structured Streaming, on our Kinesis service."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 from tests.fixtures.kinesis import Kinesis, unique_stream, wait_active
 from tests.fixtures.spark_queries import Queries
@@ -28,6 +30,12 @@ def put(client: Any, stream: str, numbers: range, **more: Any) -> None:
 def numbers(rows: list[dict[str, Any]]) -> list[int]:
     """Return what was put, in order."""
     return sorted(int(row["data"]) for row in rows)
+
+
+def test_an_unknown_option_names_the_known_ones(kinesis: Kinesis, spark_queries: Queries) -> None:
+    with pytest.raises(RuntimeError, match=r"the option streamname2 is unknown. Did you mean streamName\?") as caught:
+        spark_queries.call("schema", options=options(kinesis, "any", streamName2="x"))
+    assert "initialPosition, maxBytesPerTrigger" in str(caught.value)
 
 
 def test_columns_are_those_of_databricks(kinesis: Kinesis, spark_queries: Queries) -> None:
@@ -79,3 +87,21 @@ def test_a_batch_query_reads_all_shards(kinesis: Kinesis, spark_queries: Queries
     wait_active(client, stream)
     put(client, stream, range(100, 200))
     assert numbers(spark_queries.call("read", options=options(kinesis, stream))) == list(range(200))
+
+
+def test_spark_connect_finds_the_source_too(kinesis: Kinesis, spark: SparkSession, tmp_path: Path) -> None:
+    client = kinesis.client()
+    stream = unique_stream(1, client)
+    put(client, stream, range(50))
+    frame = spark.readStream.format("kinesis").options(**options(kinesis, stream)).load()
+    data = frame.selectExpr("CAST(data AS STRING) AS data")
+    query = (
+        data.writeStream.format("parquet")
+        .option("checkpointLocation", f"{tmp_path}/checkpoint")
+        .option("path", f"{tmp_path}/rows")
+        .trigger(availableNow=True)
+        .start()
+    )
+    assert query.awaitTermination(60)
+    rows = spark.read.parquet(f"{tmp_path}/rows").collect()
+    assert sorted(int(row.data) for row in rows) == list(range(50))
