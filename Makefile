@@ -36,8 +36,8 @@ doctor: setup  ## say where every setting points and whether it answers [FORMAT=
 seed: setup  ## fill the database anew [EVENTS=11154, or FROM=folder with your CSV files]
 	@$(PY) -m seed_data $${EVENTS:+--events "$$EVENTS"} $${FROM:+--from "$$FROM"}
 
-emulate: setup  ## post events as users would [COUNT RATE ORDER=random|sequential CONCURRENCY BATCH_SIZE SEED START]
-	@$(PY) emulator/user_posting_emulation.py $${COUNT:+--count "$$COUNT"} $${RATE:+--rate "$$RATE"} $${ORDER:+--order "$$ORDER"} $${CONCURRENCY:+--concurrency "$$CONCURRENCY"} $${BATCH_SIZE:+--batch-size "$$BATCH_SIZE"} $${SEED:+--seed "$$SEED"} $${START:+--start "$$START"}
+emulate: setup  ## post events as users would [MODE=batch|stream|both COUNT RATE ORDER=random|sequential CONCURRENCY BATCH_SIZE SEED START]
+	@$(PY) emulator/user_posting_emulation.py $${MODE:+--mode "$$MODE"} $${COUNT:+--count "$$COUNT"} $${RATE:+--rate "$$RATE"} $${ORDER:+--order "$$ORDER"} $${CONCURRENCY:+--concurrency "$$CONCURRENCY"} $${BATCH_SIZE:+--batch-size "$$BATCH_SIZE"} $${SEED:+--seed "$$SEED"} $${START:+--start "$$START"}
 
 wait: setup  ## wait until all that Kafka holds is in S3 [TIMEOUT=seconds]
 	@$(PINLINE) wait $${TIMEOUT:+--timeout "$$TIMEOUT"}
@@ -72,8 +72,8 @@ reset: setup  ## stop, and empty the data; downloads and .env stay [YES=1]
 clean:  ## stop, and remove data, downloads and .venv; .env stays [YES=1]
 	@if [ -x $(PY) ]; then $(PINLINE) clean; else rm -rf .venv .local; fi
 
-test: setup-dev lint  ## static checks and every test
-	@$(PY) -m pytest
+test: setup-dev lint  ## static checks and every test, two files at a time
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 test-faults: setup-dev  ## things are killed, and accounting ends each test
 	@$(PY) -m pytest -m faults

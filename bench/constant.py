@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from gateway.app import create_app, create_parts
 from gateway.protocol import V2
-from gateway.server import listener
+from gateway.server import collect_seldom, listener
 from pinline.settings import load
 
 PATH = "/dev/constant"
@@ -38,6 +38,7 @@ def main() -> None:
         await request.body()
         return Response(_ANSWER, media_type=V2)
 
+    collect_seldom()
     sock = socket.create_server(("127.0.0.1", arguments.port), backlog=2048)
     with sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(listener(app).serve([sock]))

@@ -13,10 +13,10 @@ from sqlalchemy import create_engine, text
 
 from bench.figures import Goal, Row, Size
 from bench.load import Post, load
+from emulator.command import DEFAULT_CONCURRENCY
 from emulator.draws import Draw
 from emulator.rows import SourceRows
 from emulator.target import KafkaRest
-from emulator.user_posting_emulation import DEFAULT_CONCURRENCY
 from pinline.events import EVENTS, json_default
 from pinline.mysql import reader_engine
 from pinline.settings import Settings, address, secret

@@ -1,4 +1,4 @@
-"""Shows a run: a progress bar on a terminal, else a JSON line every few seconds, and a summary at the end."""
+"""Shows runs: progress bars on a terminal, else a JSON line every few seconds, and a summary at the end."""
 
 import asyncio
 import contextlib
@@ -20,51 +20,54 @@ _BAR_SECONDS = 0.2
 
 
 class TerminalDisplay:
-    """A progress bar with rate, latency and failures."""
+    """A progress bar a destination with rate, latency and failures; a table of each at the end."""
 
-    def __init__(self, total: int | None) -> None:
+    def __init__(self) -> None:
         self._console = Console(stderr=True)
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("events"),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[numbers]}"),
             TimeElapsedColumn(),
             console=self._console,
         )
-        self._task = self._progress.add_task("events", total=total, numbers="")
+        self._tables: list[Table] = []
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
-        """Show the bar; log lines go above it."""
+        """Show the bars; log lines go above them, tables below."""
         with self._progress:
             log.configure("console")
             yield
+        for table in self._tables:
+            self._console.print(table)
 
     @contextlib.asynccontextmanager
-    async def following(self, figures: Figures) -> AsyncIterator[None]:
-        """Keep the bar up to date with `figures`."""
-        async with _repeated(_BAR_SECONDS, lambda: self._update(figures)):
-            yield
-        self._update(figures)
+    async def following(self, destination: str, figures: Figures, total: int | None) -> AsyncIterator[None]:
+        """Keep a bar up to date with `figures`; `total` is the number of events, if it is known."""
+        task = self._progress.add_task(f"events to {destination}", total=total, numbers="")
 
-    def summary(self, figures: Figures, unsent: int, said: str) -> None:
-        """Print a table."""
-        self._progress.stop()
-        table = Table(show_header=False, title=said, title_justify="left")
+        def update() -> None:
+            rate = figures.events / (figures.seconds or 1e-9)
+            p50, p99 = figures.latencies.milliseconds(0.5), figures.latencies.milliseconds(0.99)
+            failures = figures.failures.total()
+            numbers = f"{rate:,.0f}/s · p50 {p50 or 0:.1f} ms, p99 {p99 or 0:.1f} ms · {failures} failures"
+            self._progress.update(task, completed=figures.events + figures.empty, numbers=numbers)
+
+        async with _repeated(_BAR_SECONDS, update):
+            yield
+        update()
+
+    def summary(self, destination: str, figures: Figures, unsent: int, said: str) -> None:
+        """Keep a table for the end."""
+        table = Table(show_header=False, title=f"{destination}: {said}", title_justify="left")
         for name, value in figures.as_fields().items():
             if value or name in ("events", "records", "retries", "spooled"):
                 table.add_row(name, str(value))
         table.add_row("unsent, in the spool", str(unsent))
-        self._console.print(table)
-
-    def _update(self, figures: Figures) -> None:
-        rate = figures.events / (figures.seconds or 1e-9)
-        p50, p99 = figures.latencies.milliseconds(0.5), figures.latencies.milliseconds(0.99)
-        failures = figures.failures.total()
-        numbers = f"{rate:,.0f}/s · p50 {p50 or 0:.1f} ms, p99 {p99 or 0:.1f} ms · {failures} failures"
-        self._progress.update(self._task, completed=figures.events + figures.empty, numbers=numbers)
+        self._tables.append(table)
 
 
 class LineDisplay:
@@ -80,22 +83,26 @@ class LineDisplay:
         yield
 
     @contextlib.asynccontextmanager
-    async def following(self, figures: Figures) -> AsyncIterator[None]:
+    async def following(self, destination: str, figures: Figures, total: int | None) -> AsyncIterator[None]:
         """Log the figures every few seconds."""
-        async with _repeated(_LINE_SECONDS, lambda: _log.info("posting", **figures.as_fields())):
+
+        def tell() -> None:
+            _log.info("posting", destination=destination, of=total, **figures.as_fields())
+
+        async with _repeated(_LINE_SECONDS, tell):
             yield
 
-    def summary(self, figures: Figures, unsent: int, said: str) -> None:
+    def summary(self, destination: str, figures: Figures, unsent: int, said: str) -> None:
         """Log the figures of the whole run."""
-        _log.info("ended", result=said, **figures.as_fields(), unsent_in_spool=unsent)
+        _log.info("ended", destination=destination, result=said, **figures.as_fields(), unsent_in_spool=unsent)
 
 
 Display = TerminalDisplay | LineDisplay
 
 
-def display_for(settings: Settings, total: int | None) -> Display:
-    """Return the display that fits standard error; `total` is the number of events, if it is known."""
-    return TerminalDisplay(total) if sys.stderr.isatty() else LineDisplay(settings)
+def display_for(settings: Settings) -> Display:
+    """Return the display that fits standard error."""
+    return TerminalDisplay() if sys.stderr.isatty() else LineDisplay(settings)
 
 
 @contextlib.asynccontextmanager

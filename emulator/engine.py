@@ -23,11 +23,11 @@ from emulator.figures import Figures
 from emulator.position import Position
 from emulator.rows import Record, SourceEvent
 from emulator.spool import Entry, Spool
-from emulator.target import Accepted, Failed
+from emulator.target import Accepted, Failed, Target
 from pinline import ledger
 from pinline.errors import UnreachableError, UnsentError
 from pinline.events import EVENTS, EventType
-from pinline.ledger import Acknowledgement, Destination
+from pinline.ledger import Acknowledgement
 
 _log = structlog.get_logger(__name__)
 _PREFETCHED = 200
@@ -78,7 +78,7 @@ class Emulation:
         patience: Patience,
         figures: Figures,
         ending: asyncio.Event,
-        destination: Destination,
+        target: Target,
     ) -> None:
         self._sequence = sequence
         self._rows = rows
@@ -88,7 +88,7 @@ class Emulation:
         self._patience = patience
         self._figures = figures
         self._ending = ending
-        self._destination = destination
+        self._target = target
         self._ready: asyncio.Queue[list[SourceEvent] | None] = asyncio.Queue(
             maxsize=max(2, 2 * _PREFETCHED // pace.batch_size)
         )
@@ -247,7 +247,9 @@ class Emulation:
     def _note(self, record: Record, accepted: Accepted) -> None:
         self._figures.records += 1
         self._acknowledged.append(
-            Acknowledgement(record.event.name, record.key, self._destination, accepted.partition, accepted.position)
+            Acknowledgement(
+                record.event.name, record.key, self._target.destination, accepted.partition, accepted.position
+            )
         )
 
     def _count(self, batch: list[SourceEvent], unsent: list[Unsent]) -> None:
@@ -265,8 +267,8 @@ class Emulation:
         if unsent and not self._ending.is_set() and self._delivery.silent_since(started):
             reason = unsent[-1].failed.reason
             raise UnsentError(
-                f"the API accepted nothing for {self._patience.give_up_after:g} s (API_INVOKE_URL), last: {reason}. "
-                "What was in flight is in the spool and goes first in the next run. Try: make status"
+                f"the API accepted nothing for {self._patience.give_up_after:g} s ({self._target.setting}), last: "
+                f"{reason}. What was in flight is in the spool and goes first in the next run. Try: make status"
             )
 
     async def _guarded(self, work: Awaitable[None]) -> None:

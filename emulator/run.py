@@ -1,9 +1,13 @@
-"""Wires one run together: settings, files, database, session, signals. Commands choose sequence, target and pace."""
+"""Wires runs together: settings, files, database, session, signals. Commands choose sequence, targets and pace.
+
+A run posts the sequence to one target, with a position and a spool of its own. Several go side by side and know nothing
+of each other, but that an error of one, or a signal, ends all after what is in flight.
+"""
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import aiohttp
@@ -38,22 +42,21 @@ class Order:
     restart: bool = False
 
 
-def run(settings: Settings, target: Target, order: Order, pace: Pace, patience: Patience | None = None) -> int:
-    """Post a sequence to `target`; return the exit code: 0, or EXIT_UNSENT.
+def run(
+    settings: Settings, targets: Iterable[Target], order: Order, pace: Pace, patience: Patience | None = None
+) -> int:
+    """Post a sequence to each of `targets`; return the exit code: 0, or EXIT_UNSENT.
 
-    Raises PinlineError when the run can't begin or had to end early, KeyboardInterrupt at the second signal.
+    Raises PinlineError when a run can't begin or had to end early, KeyboardInterrupt at the second signal.
     """
-    with files.only_process(settings.emulator_dir), contextlib.closing(_Source(settings)) as source:
-        last = source.rows.last_index()
-        sequence, note = choose_sequence(order, source.rows, last)
-        anew = order.restart or order.start is not None
-        store = open_store(settings, target, sequence, anew=anew)
-        if anew:
-            store.position.restart(order.start or 0)
-        display = display_for(settings, _total(order, pace, store.position.next, last))
+    display = display_for(settings)
+    with files.only_process(settings.emulator_dir), contextlib.ExitStack() as stack:
+        runs = []
+        for target in targets:
+            source = stack.enter_context(contextlib.closing(_Source(settings)))
+            runs.append(_prepare(settings, target, source.rows, order, pace, patience or Patience(), display))
         with display.shown():
-            emulation = _Run(settings, target, sequence, source.rows, store, pace, patience or Patience(), display)
-            return asyncio.run(emulation.main(note))
+            return asyncio.run(_all(runs))
 
 
 def choose_sequence(order: Order, rows: SourceRows, last: int) -> tuple[Sequence, str]:
@@ -94,7 +97,6 @@ class _Source:
 
 @dataclass
 class _Run:
-    settings: Settings
     target: Target
     sequence: Sequence
     rows: SourceRows
@@ -102,9 +104,18 @@ class _Run:
     pace: Pace
     patience: Patience
     display: Display
+    total: int | None
+    note: str
 
-    async def main(self, note: str) -> int:
-        ending = asyncio.Event()
+    async def main(self, ending: asyncio.Event) -> int:
+        """Post until the sequence, the count or `ending` ends it; an error sets `ending`."""
+        try:
+            return await self._post(ending)
+        except BaseException:
+            ending.set()
+            raise
+
+    async def _post(self, ending: asyncio.Event) -> int:
         figures = Figures()
         connector = aiohttp.TCPConnector(limit=self.pace.concurrency, keepalive_timeout=30)
         async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
@@ -119,16 +130,15 @@ class _Run:
                 patience=self.patience,
                 figures=figures,
                 ending=ending,
-                destination=self.target.destination,
+                target=self.target,
             )
             said = "ended early"
             try:
-                with _signals(emulation):
-                    async with self.display.following(figures):
-                        await emulation.run()
-                said = self._result(ending, note)
+                async with self.display.following(self.target.destination, figures, self.total):
+                    await emulation.run()
+                said = self._result(ending, self.note)
             finally:
-                self.display.summary(figures, len(self.store.spool), said)
+                self.display.summary(self.target.destination, figures, len(self.store.spool), said)
         return EXIT_UNSENT if len(self.store.spool) else 0
 
     def _result(self, ending: asyncio.Event, note: str) -> str:
@@ -140,8 +150,38 @@ class _Run:
         return f"done; {self.sequence.name} goes on at {position}; {note}"
 
 
+def _prepare(
+    settings: Settings,
+    target: Target,
+    rows: SourceRows,
+    order: Order,
+    pace: Pace,
+    patience: Patience,
+    display: Display,
+) -> _Run:
+    last = rows.last_index()
+    sequence, note = choose_sequence(order, rows, last)
+    anew = order.restart or order.start is not None
+    store = open_store(settings, target, sequence, anew=anew)
+    if anew:
+        store.position.restart(order.start or 0)
+    total = _total(order, pace, store.position.next, last)
+    return _Run(target, sequence, rows, store, pace, patience, display, total, note)
+
+
+async def _all(runs: Iterable[_Run]) -> int:
+    """Do all runs at once; return the highest exit code, raise the first error."""
+    ending = asyncio.Event()
+    with _signals(ending):
+        ended = await asyncio.gather(*(run.main(ending) for run in runs), return_exceptions=True)
+    for outcome in ended:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return max(code for code in ended if isinstance(code, int))
+
+
 @contextlib.contextmanager
-def _signals(emulation: Emulation) -> Iterator[None]:
+def _signals(ending: asyncio.Event) -> Iterator[None]:
     """End after what is in flight at the first SIGINT or SIGTERM, at once at the second."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
@@ -152,7 +192,7 @@ def _signals(emulation: Emulation) -> Iterator[None]:
         seen += 1
         if seen > 1 and task is not None:
             task.cancel()
-        emulation.stop()
+        ending.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, signalled)

@@ -22,11 +22,11 @@ DENIED = frozenset({40101, 40301})
 STUBBORN_ATTEMPTS = 5
 """How often a record is sent that Kafka itself rejects (50002, for example too large): that seldom passes."""
 _BRIEF = 300
-_NO_STAGE = "no permission, or no such stage. API_INVOKE_URL ends with the stage (.../dev); is the API deployed to it?"
+NO_STAGE = "no permission, or no such stage. API_INVOKE_URL ends with the stage (.../dev); is the API deployed to it?"
 _CHECKS = {
     200: "that is no answer of a Kafka REST proxy. What listens there?",
-    401: _NO_STAGE,
-    403: _NO_STAGE,
+    401: NO_STAGE,
+    403: NO_STAGE,
     404: "the topic is missing. `make up` makes it. Is USER_ID right?",
     405: "that path takes no such method. API_INVOKE_URL ends with the stage (.../dev).",
     415: "what answers there takes no application/vnd.kafka.json.v2+json. Is it a Kafka REST proxy?",
@@ -129,45 +129,54 @@ class KafkaRest:
 
     def outcomes(self, request: Request, count: int, answer: Answer) -> list[Outcome]:
         """Read an answer; see `Target`."""
-        body = _parse(answer.body)
+        body = parse(answer.body)
         offsets = body.get("offsets") if isinstance(body, dict) else None
         if isinstance(offsets, list) and len(offsets) == count:
             return [self._record_outcome(request, answer, entry) for entry in offsets]
-        status = answer.status
-        if status == 413:
-            if count > 1:
-                raise TooLargeError
-            return [Failed(f"413: {_brief(answer)}", attempts=1)]
-        if status in (408, 429) or status >= 500:
-            return [Failed(f"{status}: {_brief(answer)}", _retry_after(answer.headers))] * count
-        raise self._refused(request, answer)
+        return by_status(self, request, count, answer, _CHECKS)
 
     def _record_outcome(self, request: Request, answer: Answer, entry: Mapping[str, Any]) -> Outcome:
         code = entry.get("error_code")
         if code in DENIED:
-            raise self._refused(request, answer)
+            raise refused(self, request, answer, _CHECKS.get(answer.status))
         if code is None and answer.status == 200 and entry.get("offset") is not None:
             return Accepted(str(entry.get("partition")), str(entry["offset"]))
         reason = f"{answer.status}, record error {code}: {entry.get('error')}"
         retriable = code in RETRIABLE or answer.status >= 500
         return Failed(reason, _retry_after(answer.headers), None if retriable else STUBBORN_ATTEMPTS)
 
-    def _refused(self, request: Request, answer: Answer) -> RefusedError:
-        check = _CHECKS.get(answer.status, "it would refuse the same request again. What listens there?")
-        return RefusedError(
-            f"{request.method} {request.url} ({self.setting}) was answered with {answer.status}: {_brief(answer)}\n"
-            f"Check: {check} Nothing is lost: the next run goes on from here."
-        )
+
+def by_status(target: Target, request: Request, count: int, answer: Answer, checks: Mapping[int, str]) -> list[Outcome]:
+    """Return what the status alone says of each record. Raises TooLargeError, or RefusedError with a check's text."""
+    status = answer.status
+    if status == 413:
+        if count > 1:
+            raise TooLargeError
+        return [Failed(f"413: {brief(answer)}", attempts=1)]
+    if status in (408, 429) or status >= 500:
+        return [Failed(f"{status}: {brief(answer)}", _retry_after(answer.headers))] * count
+    raise refused(target, request, answer, checks.get(status))
 
 
-def _parse(body: bytes) -> Any:
+def refused(target: Target, request: Request, answer: Answer, check: str | None) -> RefusedError:
+    """Return the error for an answer that the same request would get again; `check` says where to look."""
+    check = check or "it would refuse the same request again. What listens there?"
+    return RefusedError(
+        f"{request.method} {request.url} ({target.setting}) was answered with {answer.status}: {brief(answer)}\n"
+        f"Check: {check} Nothing is lost: the next run goes on from here."
+    )
+
+
+def parse(body: bytes) -> Any:
+    """Return a body's JSON value; None if it is no JSON."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
 
 
-def _brief(answer: Answer) -> str:
+def brief(answer: Answer) -> str:
+    """Return the begin of an answer's text."""
     return answer.body[:_BRIEF].decode(errors="replace").strip() or "(no body)"
 
 

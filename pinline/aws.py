@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import boto3
 from botocore.config import Config
+from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pinline.errors import RefusedError, StateError, UnreachableError
+from pinline.errors import RefusedError, SettingsError, StateError, UnreachableError
 from pinline.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,6 +50,28 @@ def kinesis_client(settings: Settings, *, attempts: int = 5) -> Any:
         config=Config(retries={"mode": "standard", "total_max_attempts": attempts}, connect_timeout=5, read_timeout=30),
         **_account(settings),
     )  # type: ignore[call-overload,unused-ignore]
+
+
+@dataclass(frozen=True)
+class Account:
+    """What it takes to sign requests by hand, where each millisecond counts."""
+
+    url: str
+    region: str
+    _credentials: Credentials | None
+
+    def credentials(self) -> ReadOnlyCredentials:
+        """Return the credentials of now; a role's are renewed by this call. Raises SettingsError if there are none."""
+        if self._credentials is None:
+            raise SettingsError("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give a role")
+        return self._credentials.get_frozen_credentials()
+
+
+def kinesis_account(settings: Settings) -> Account:
+    """Return where Kinesis is and what signs requests to it."""
+    session = boto3.Session(**_account(settings))
+    client = session.client("kinesis", endpoint_url=settings.aws_endpoint_url_kinesis)
+    return Account(f"{client.meta.endpoint_url}/", settings.aws_region, session.get_credentials())
 
 
 def sts_client(settings: Settings) -> Any:

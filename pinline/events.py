@@ -110,6 +110,11 @@ def topics(user_id: str) -> dict[str, EventType]:
     return {event.topic(user_id): event for event in EVENTS}
 
 
+def streams(user_id: str) -> dict[str, EventType]:
+    """Return the three streams of a user, each with its event."""
+    return {event.stream(user_id): event for event in EVENTS}
+
+
 def dead_letter_topic(user_id: str) -> str:
     """Return the topic that keeps what the sink can't write."""
     return f"dlq.{user_id}"

@@ -15,7 +15,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from pinline.aws import kinesis_client, kinesis_errors, s3_client
 from pinline.errors import PinlineError, UnreachableError
-from pinline.events import EVENTS, dead_letter_topic, topics
+from pinline.events import dead_letter_topic, streams, topics
 from pinline.kafka import kafka_python_config
 from pinline.settings import Settings, load
 
@@ -84,21 +84,21 @@ def make_topics(settings: Settings, wanted: Mapping[str, int]) -> list[str]:
 
 
 def ensure_streams(settings: Settings) -> list[str]:
-    """Make the three streams that are missing, with KINESIS_SHARDS shards; return their names once they are active.
+    """Make those of the three streams that are missing, with KINESIS_SHARDS shards; return their names.
 
-    Raises UnreachableError or PinlineError.
+    All three are active then. Raises UnreachableError or PinlineError.
     """
     kinesis = kinesis_client(settings)
-    made = []
+    wanted, made = list(streams(settings.user_id)), []
     with kinesis_errors(settings):
-        for name in (event.stream(settings.user_id) for event in EVENTS):
+        for name in wanted:
             try:
                 kinesis.describe_stream_summary(StreamName=name)
             except kinesis.exceptions.ResourceNotFoundException:
                 with suppress(kinesis.exceptions.ResourceInUseException):  # another one made it meanwhile
                     kinesis.create_stream(StreamName=name, ShardCount=settings.kinesis_shards)
                 made.append(name)
-        for name in made:
+        for name in wanted:
             kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     return made
 
@@ -108,13 +108,13 @@ def main() -> int:
     try:
         settings = load()
         bucket, made = ensure_bucket(settings), ensure_topics(settings)
-        streams = ensure_streams(settings)
+        begun = ensure_streams(settings)
     except PinlineError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     print(
         f"bucket {settings.bucket}: {'made' if bucket else 'there'}; topics made: {', '.join(made) or 'none'}; "
-        f"streams made: {', '.join(streams) or 'none'}"
+        f"streams made: {', '.join(begun) or 'none'}"
     )
     return 0
 

@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     gateway_linger_ms: Annotated[float, Field(ge=0, le=1000)] = 0
     """How long the gateway's producer waits for more records: throughput of batches against one client's latency."""
     gateway_access_log: bool = False
+    gateway_kinesis_errors: Literal["useful", "faithful"] = "useful"
+    """Kinesis's errors with their status, or with 200 as the tutorial's API has them."""
 
     kinesis_shards: Annotated[int, Field(ge=1, le=500)] = 1
     """Of each of the three streams, when it is made."""

@@ -3,7 +3,7 @@
 import atexit
 import os
 
-_KINDS = ("backends", "lake", "gateway", "sink", "emulator", "cloud", "replay", "kinesis", "spark_queries", "stream")
+_KINDS = ("backends", "lake", "kinesis", "gateway", "sink", "emulator", "cloud", "replay", "spark_queries", "stream")
 pytest_plugins = [f"tests.fixtures.{kind}" for kind in _KINDS]
 
 

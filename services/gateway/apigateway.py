@@ -2,7 +2,7 @@
 
 A request for `/{stage}/{proxy+}` goes on to the proxy, whose status and body come back unchanged. All else is
 answered here as AWS answers it: no such stage, or no such resource, is 403 "Missing Authentication Token".
-Later resources of the API (`/{stage}/streams/...`) are routes beside the proxy's, under the same stage.
+Kinesis's resources (`/{stage}/streams/...`) are routes beside the proxy's, under the same stage.
 Sources: "Gateway response types" and "Amazon API Gateway quotas" of the API Gateway developer guide.
 """
 
@@ -21,6 +21,8 @@ from pinline.errors import SettingsError
 MISSING_TOKEN: Final = (403, "Missing Authentication Token", "MissingAuthenticationTokenException")
 TOO_LONG: Final = (413, "Request Too Long", "RequestTooLargeException")
 TOO_MANY: Final = (429, "Too Many Requests", "TooManyRequestsException")
+TIMED_OUT: Final = (504, "Endpoint request timed out", "InternalServerErrorException")
+UNREACHABLE: Final = (504, "Network error communicating with endpoint", "InternalServerErrorException")
 FAULT: Final = (500, "Internal server error", "InternalServerErrorException")
 
 

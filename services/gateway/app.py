@@ -1,5 +1,7 @@
 """One listener's application: the REST proxy's routes, at the root or under API Gateway's stage, and the operator's.
 
+Kinesis's routes are API Gateway's alone.
+
 `/healthz` (the process lives), `/readyz` (Kafka answers), `/metrics` (Prometheus), `/docs` and `/openapi.json` are at
 the root of both listeners.
 """
@@ -19,9 +21,11 @@ from gateway import apigateway, protocol
 from gateway.apigateway import Stage
 from gateway.cluster import Cluster
 from gateway.intake import Intake, TooLongError, TooManyError, TooSlowError
+from gateway.kinesis import Kinesis
 from gateway.metrics import Measured, Metrics
 from gateway.protocol import ProxyError, answer
 from gateway.restproxy import create_router
+from gateway.streams import add_streams
 from gateway.writer import Writer
 from pinline.kafka import librdkafka_config
 from pinline.settings import Settings
@@ -39,6 +43,7 @@ class Parts:
     cluster: Cluster
     metrics: Metrics
     intake: Intake
+    kinesis: Kinesis
 
     def start(self) -> None:
         """Start the producer's thread."""
@@ -59,7 +64,7 @@ def create_parts(settings: Settings) -> Parts:
     writer.on_unknown_topic = cluster.doubt
     writer.also_poll = cluster.poll
     metrics = Metrics(writer.__len__)
-    return Parts(writer, cluster, metrics, Intake(metrics.body_bytes))
+    return Parts(writer, cluster, metrics, Intake(metrics.body_bytes), Kinesis(settings))
 
 
 def create_app(settings: Settings, parts: Parts, *, stage: str | None) -> FastAPI:
@@ -68,7 +73,8 @@ def create_app(settings: Settings, parts: Parts, *, stage: str | None) -> FastAP
     app = FastAPI(
         title=f"Pinline {name}",
         version="2",
-        description="Kafka REST v2: produce (json, binary) and metadata.",
+        description="Kafka REST v2: produce (json, binary) and metadata."
+        + (" Kinesis: the tutorial's proxy." if stage else ""),
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
@@ -76,7 +82,10 @@ def create_app(settings: Settings, parts: Parts, *, stage: str | None) -> FastAP
     app.include_router(
         create_router(parts.writer, parts.cluster, parts.intake, parts.metrics), prefix=f"/{stage}" if stage else ""
     )
-    if stage is None:
+    if stage is not None:
+        errors = settings.gateway_kinesis_errors
+        add_streams(app, f"/{stage}", parts.kinesis, parts.intake, parts.metrics, errors)
+    else:
 
         @app.api_route("/", methods=["GET", "POST"], include_in_schema=False)
         async def root(request: Request) -> Response:

@@ -27,6 +27,18 @@ class Metrics:
         self.records = Counter(
             "gateway_records", "Records answered, by topic and result.", ["topic", "result"], registry=self.registry
         )
+        self.stream_records = Counter(
+            "gateway_stream_records",
+            "Records of PUTs that Kinesis took, by stream and result.",
+            ["stream", "result"],
+            registry=self.registry,
+        )
+        self.stream_requests_failed = Counter(
+            "gateway_stream_requests_failed",
+            "PUTs that Kinesis refused, by stream and status.",
+            ["stream", "status"],
+            registry=self.registry,
+        )
         self.latency = Histogram(
             "gateway_request_seconds",
             "Time from the request's first byte to its answer.",

@@ -105,5 +105,47 @@ def metadata(summary: str, success: _JsonSchema) -> dict[str, Any]:
     }
 
 
+_JSON = "application/json"
+_TEXT: _JsonSchema = {"type": "string"}
+_STREAMS_MEANING = {
+    200: "Kinesis's answer. With GATEWAY_KINESIS_ERRORS=faithful also its refusals, told by `__type`",
+    400: "Kinesis refuses it (`__type` says why), or the body is not JSON",
+    403: "No such stage",
+    413: "The body is larger than 10 MB",
+    429: "Too much is in work: send it again later",
+    500: "Kinesis failed",
+    504: "Kinesis does not answer",
+}
+
+
+def _body(schema: _JsonSchema) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}}
+
+
+CREATE = _body({"type": "object", "properties": {"ShardCount": {"type": "integer", "minimum": 1}}})
+RECORD = _body(
+    {
+        "type": "object",
+        "required": ["Data", "PartitionKey"],
+        "properties": {"StreamName": _TEXT, "Data": {}, "PartitionKey": _TEXT},
+    }
+)
+_STREAM_RECORD = _object(data=_TEXT, **{"partition-key": _TEXT})
+RECORDS = _body(_object(records={"type": "array", "minItems": 1, "maxItems": 500, "items": _STREAM_RECORD}))
+SHARD: dict[str, Any] = {"parameters": [{"name": "shard-id", "in": "query", "required": True, "schema": _TEXT}]}
+ITERATOR: dict[str, Any] = {
+    "parameters": [{"name": "Shard-Iterator", "in": "header", "required": True, "schema": _TEXT}]
+}
+
+
+def streams(summary: str, more: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the description of a Kinesis route, `more` of its operation, as keyword arguments of a route."""
+    responses: dict[int | str, dict[str, Any]] = {
+        status: {"description": meaning, "content": {_JSON: {"schema": {}}}}
+        for status, meaning in _STREAMS_MEANING.items()
+    }
+    return {"summary": summary, "tags": ["streams"], "openapi_extra": more, **_described(responses)}
+
+
 def _described(responses: dict[int | str, dict[str, Any]]) -> dict[str, Any]:
     return {"responses": responses, "response_model": None}

@@ -8,7 +8,7 @@ IEEE doubles, as in the real proxy; of an object's repeated names the last count
 
 import binascii
 import json
-import re
+from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 import orjson
@@ -22,7 +22,8 @@ _REQUEST_FIELDS = frozenset({"records", "key_schema", "key_schema_id", "value_sc
 _RECORD_FIELDS = frozenset({"key", "value", "partition"})
 _PARTITION_RECORD_FIELDS = frozenset({"key", "value"})
 # orjson reads integers beyond 64 bits as doubles; 19 digits is where that begins
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_LONG_NUMBER = b"0" * 19
+_DIGITS_AS_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 
 
 class Record(NamedTuple):
@@ -39,8 +40,7 @@ def parse(body: bytes, record_format: Format, partition: int | None = None) -> l
     `partition` is that of the path, if there is one: records then must not name their own.
     Raises ProxyError 400 (not JSON, not the form, not base64) or 422 (nothing to produce, a negative partition).
     """
-    exact = _LONG_NUMBER.search(body) is not None
-    request = _load(body, exact=exact) if body else None
+    request, store = read_json(body) if body else (None, _json)
     if request is None:
         raise ProxyError(422, 422, "The request body is empty: expected an object with `records`.")
     if not isinstance(request, dict):
@@ -53,7 +53,8 @@ def parse(body: bytes, record_format: Format, partition: int | None = None) -> l
     if not isinstance(entries, list):
         raise bad_request(f"Cannot read records: expected an array, found {_kind(entries)}.")
     allowed = _RECORD_FIELDS if partition is None else _PARTITION_RECORD_FIELDS
-    store = _binary if record_format == "binary" else _json_exact if exact else _json
+    if record_format == "binary":
+        store = _binary
     records = []
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
@@ -71,11 +72,13 @@ def parse(body: bytes, record_format: Format, partition: int | None = None) -> l
     return records
 
 
-def _load(body: bytes, *, exact: bool) -> Any:
+def read_json(body: bytes) -> tuple[Any, Callable[[object], bytes]]:
+    """Return a body's value, and the function that stores a part of it as JSON text. Raises ProxyError 400."""
+    exact = _LONG_NUMBER in body.translate(_DIGITS_AS_ZEROS)  # a regular expression takes ten times as long
     try:
         # orjson is the judge of what is JSON, also of a body that is then read with exact integers
-        request = orjson.loads(body)
-        return json.loads(body) if exact else request
+        value = orjson.loads(body)
+        return (json.loads(body), _json_exact) if exact else (value, _json)
     except (ValueError, RecursionError) as error:
         raise bad_request(f"Cannot read the request as JSON: {error}") from None
 

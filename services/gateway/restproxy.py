@@ -45,7 +45,10 @@ def create_router(writer: Writer, cluster: Cluster, intake: Intake, metrics: Met
             outcomes = await _write(writer, cluster, topic, records, partition)
         for result, count in Counter(outcome.error_code or "ok" for outcome in outcomes).items():
             metrics.records.labels(topic, result).inc(count)
-        offsets = [outcome._asdict() for outcome in outcomes]
+        offsets = [
+            {"partition": partition, "offset": offset, "error_code": code, "error": error}
+            for partition, offset, code, error in outcomes
+        ]
         content = {"offsets": offsets, "key_schema_id": None, "value_schema_id": None}
         return answer(content, media_type, _status(outcomes))
 

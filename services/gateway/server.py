@@ -5,6 +5,7 @@ On a signal: no new connections, requests under way are answered, the producer i
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ _KEEP_ALIVE_S = 75
 _CONNECTIONS = 4096
 _GRACE_S = 28
 """A request is answered within 27 s."""
+_GARBAGE = 50_000
+"""Objects between two collections: those of a hundred large requests, nearly all of them freed without one."""
 
 
 class _Listener(uvicorn.Server):
@@ -61,6 +64,7 @@ async def _serve(settings: Settings, stage: str, api: socket.socket, proxy: sock
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    collect_seldom()
     log.info(
         "started",
         api=f"http://{_shown(api)}/{stage}/topics/TOPIC",
@@ -68,9 +72,21 @@ async def _serve(settings: Settings, stage: str, api: socket.socket, proxy: sock
         kafka=settings.kafka_bootstrap_servers,
     )
     await asyncio.gather(*(listener.serve([sock]) for listener, sock in listeners))
+    await parts.kinesis.close()
     left = await asyncio.to_thread(parts.close)
     log.info("stopped", unacknowledged=left)
     return left
+
+
+def collect_seldom() -> None:
+    """Leave what is there now out of garbage collection, and collect less often.
+
+    By default each record of a request counts towards a collection that walks the whole application: a third of the
+    CPU time with 500 records a request.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE, 20, 20)
 
 
 def listener(app: object) -> uvicorn.Server:

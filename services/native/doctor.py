@@ -11,8 +11,9 @@ from native import envfile, preflight, ready
 from native.mysql import find_server
 from native.ready import Check, problem
 from pinline import java
-from pinline.aws import s3_client
+from pinline.aws import kinesis_client, s3_client
 from pinline.errors import PinlineError
+from pinline.events import streams
 from pinline.settings import Settings, env_file
 
 
@@ -34,6 +35,7 @@ def systems(settings: Settings) -> list[Finding]:
         ("MySQL", rds, "RDS_HOST, RDS_PORT", ready.mysql),
         ("Kafka", settings.kafka_bootstrap_servers, "KAFKA_BOOTSTRAP_SERVERS", ready.kafka),
         ("S3", f"{settings.aws_endpoint_url_s3 or 'AWS'} bucket {settings.bucket}", "AWS_ENDPOINT_URL_S3", _bucket),
+        ("Kinesis", settings.aws_endpoint_url_kinesis or "AWS", "AWS_ENDPOINT_URL_KINESIS", _streams),
         ("API", settings.api_invoke_url, "API_INVOKE_URL", _api),
         ("Spark", settings.spark_remote or "local mode", "SPARK_REMOTE", ready.spark),
         ("sink", f"127.0.0.1:{settings.sink_metrics_port}", "SINK_METRICS_PORT", ready.sink),
@@ -92,6 +94,13 @@ def _env_line() -> str:
 def _bucket(settings: Settings) -> None:
     """The bucket is there."""
     s3_client(settings, attempts=1).head_bucket(Bucket=settings.bucket)
+
+
+def _streams(settings: Settings) -> None:
+    """The three streams are there."""
+    client = kinesis_client(settings, attempts=1)
+    for stream in streams(settings.user_id):
+        client.describe_stream_summary(StreamName=stream)
 
 
 def _api(settings: Settings) -> None:

@@ -20,7 +20,7 @@ class Service:
     ports: Callable[[Settings], dict[str, tuple[str, int]]]
     """The addresses it listens on, each by the setting that moves it. The first is the one to show."""
     needs: frozenset[str] = frozenset()
-    """What has to be ready before it starts: services, which stop after it, and steps as `bucket` and `streams`."""
+    """What has to be ready before it starts: services, which stop after it, and `bucket`, `topics`, `streams`."""
     prepare: Callable[[Settings], None] = lambda _settings: None
     """What is done once, before the first start."""
     stop_seconds: int = 30

@@ -22,8 +22,8 @@ def server_conf(settings: Settings, bind: str) -> dict[str, str]:
         **spark_conf(settings),
         "spark.connect.grpc.binding.address": bind,
         "spark.connect.grpc.binding.port": str(address(settings.spark_remote)[1]),
-        # sessions of clients that were killed
-        "spark.connect.session.manager.defaultSessionTimeout": "30m",
+        # sessions of clients that were killed; one at rest (a test run's, a notebook's) is closed by it too
+        "spark.connect.session.manager.defaultSessionTimeout": "3h",
     }
 
 

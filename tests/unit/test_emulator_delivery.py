@@ -185,7 +185,7 @@ def post(
                 patience=patience,
                 figures=run.figures,
                 ending=ending,
-                destination="kafka",
+                target=KafkaRest("http://api/dev", "u"),
             )
             if during:
                 during(emulation, run.store)
@@ -426,7 +426,7 @@ async def _run_and_die(url: str, store: Store, rows: MemoryRows, sequence: Seque
             patience=QUICK,
             figures=figures,
             ending=ending,
-            destination="kafka",
+            target=KafkaRest("http://api/dev", "u"),
         )
         emulation._note = dying(emulation._note, "after the answer")  # type: ignore[method-assign]
         await emulation.run()
