@@ -9,7 +9,7 @@ PINLINE := $(PY) -m pinline
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup  ## set up, start, seed, post 2,000 events, run the batch, show answers and accounting
+demo: setup  ## set up, start, seed, post 2,000 events both ways, run the batch, show answers and accounting
 	@$(PINLINE) demo
 
 setup:  ## bring Python packages, Java parts and MariaDB into .venv and .local (other targets do it themselves)
@@ -39,7 +39,7 @@ seed: setup  ## fill the database anew [EVENTS=11154, or FROM=folder with your C
 emulate: setup  ## post events as users would [MODE=batch|stream|both COUNT RATE ORDER=random|sequential CONCURRENCY BATCH_SIZE SEED START]
 	@$(PY) emulator/user_posting_emulation.py $${MODE:+--mode "$$MODE"} $${COUNT:+--count "$$COUNT"} $${RATE:+--rate "$$RATE"} $${ORDER:+--order "$$ORDER"} $${CONCURRENCY:+--concurrency "$$CONCURRENCY"} $${BATCH_SIZE:+--batch-size "$$BATCH_SIZE"} $${SEED:+--seed "$$SEED"} $${START:+--start "$$START"}
 
-wait: setup  ## wait until all that Kafka holds is in S3 [TIMEOUT=seconds]
+wait: setup  ## wait until all that Kafka holds is in S3, and Kinesis's records in the stream's tables [TIMEOUT=seconds]
 	@$(PINLINE) wait $${TIMEOUT:+--timeout "$$TIMEOUT"}
 
 batch: setup  ## run the batch: S3 to silver to gold

@@ -1,4 +1,4 @@
-"""`pinline demo`: the whole batch path, one command after the other, as a user would type them."""
+"""`pinline demo`: the batch path and the streaming one, one command after the other, as a user would type them."""
 
 import subprocess
 import sys
@@ -16,12 +16,16 @@ def run(settings: Settings, events: int) -> None:
     steps = [
         ("starting the services", [python, "-m", "pinline", "up"]),
         (
-            f"posting {events:,} events to {settings.api_invoke_url}",
-            [python, "emulator/user_posting_emulation.py", "--count", str(events)],
+            f"posting {events:,} events to {settings.api_invoke_url}, each to Kafka and to Kinesis",
+            [python, "emulator/user_posting_emulation.py", "--mode", "both", "--count", str(events)],
         ),
-        ("waiting until Kafka's records are in S3", [python, "-m", "pinline", "wait"]),
+        (
+            "waiting until Kafka's records are in S3, and Kinesis's in the stream's tables",
+            [python, "-m", "pinline", "wait", "--timeout", "300"],
+        ),
         ("running the batch: S3 to silver to gold", [python, "-m", "lakehouse.batch"]),
         ("the answers", [python, "-m", "lakehouse.results"]),
+        ("the events of both sides", [python, "-m", "lakehouse.sides"]),
         ("the accounting", [python, "-m", "pinline", "accounting"]),
         ("where to look", [python, "-m", "pinline", "status"]),
     ]

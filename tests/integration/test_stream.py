@@ -14,7 +14,7 @@ from tests.faults.proxy import FaultProxy, any_request, cut
 from tests.fixtures.backends import wait_until
 from tests.fixtures.stream import Stream, record
 
-pytestmark = [pytest.mark.integration, pytest.mark.faults]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(1800)]
 
 MOMENTS = ["read", "quarantine", "pin", "geo", "user", "batch"]
 
