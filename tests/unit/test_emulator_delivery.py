@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
@@ -61,6 +62,8 @@ class Api:
     stored: list[tuple[str, str]] = field(default_factory=list)
     """Topic and key of each record that was written, whether the answer arrived or not."""
     asked: int = 0
+    begun: list[float] = field(default_factory=list)
+    """When each request came, in seconds (monotonic)."""
 
     def accept(self, topic: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         first = len(self.stored)
@@ -69,6 +72,7 @@ class Api:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked += 1
+        self.begun.append(time.monotonic())
         topic, records = request.match_info["topic"], (await request.json())["records"]
         scripted = next(self.script, None)
         if scripted is not None:
@@ -241,9 +245,11 @@ def test_a_fault_that_passes_loses_nothing(tmp_path: Path, fault: Answering) -> 
 
 def test_retry_after_holds_back_every_request(tmp_path: Path) -> None:
     api = Api(iter([status(429, Retry_After="1")]))
-    run = post(api, tmp_path, pace=Pace(count=1))
+    run = post(api, tmp_path, pace=Pace(count=40, concurrency=2))
     assert run.figures.seconds >= 1
-    assert api.asked == 4
+    assert api.asked == 121
+    too_soon = [begun for begun in api.begun[1:] if begun < api.begun[0] + 0.9]
+    assert len(too_soon) <= 2, "the other slot may have had a request or two under way"
 
 
 def test_only_the_failed_records_of_a_batch_are_sent_again(tmp_path: Path) -> None:
