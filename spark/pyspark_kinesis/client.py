@@ -129,19 +129,25 @@ class Kinesis:
         )
 
     def _call(self, operation: str, stream: str, **request: Any) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore import exceptions as botocore
 
         try:
             return getattr(self._client, operation)(**request)
-        except ClientError as error:
+        except botocore.ClientError as error:
             raise self._meaning(error, operation, stream) from error
-        except HTTPClientError as error:
+        except (botocore.HTTPClientError, botocore.ConnectionError) as error:
             raise UnreachableError(f"cannot reach Kinesis ({self.where}): {error}. Is it running?") from error
-        except BotoCoreError as error:
+        except (
+            botocore.NoCredentialsError,
+            botocore.PartialCredentialsError,
+            botocore.CredentialRetrievalError,
+        ) as error:
             raise AccessError(
                 f"cannot {_words(operation)} of {stream} ({self.where}): {error}. Give awsAccessKey and awsSecretKey, "
-                "or whatever boto3 takes credentials and region from."
+                "or whatever boto3 takes credentials from."
             ) from error
+        except botocore.BotoCoreError as error:
+            raise RequestError(f"cannot {_words(operation)} of {stream} ({self.where}): {error}") from error
 
     def _meaning(self, error: Any, operation: str, stream: str) -> KinesisSourceError:
         code, text = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
