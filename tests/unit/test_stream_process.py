@@ -1,10 +1,13 @@
 """What the streaming job says of itself, and when it compacts: with a clock that the test moves."""
 
+import subprocess
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from lakehouse.progress import Counts
+from lakehouse.stream.__main__ import alone
 from lakehouse.stream.batch import Written
 from lakehouse.stream.job import explain
 from lakehouse.stream.metrics import Metrics
@@ -79,3 +82,15 @@ def test_an_error_of_the_source_is_told_without_its_stack_and_with_what_to_do() 
     assert told.endswith("make stream-reset")
     assert explain(settings, StateError("as it is")) == "as it is"
     assert explain(settings, OSError("no Python in it")) == "no Python in it"
+
+
+def test_a_second_job_waits_until_the_jvm_of_a_killed_one_is_gone(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, pinline_data=tmp_path)  # type: ignore[call-arg]
+    with alone(settings) as lock:
+        jvm = subprocess.Popen(["sleep", "60"], pass_fds=(lock,))
+    with pytest.raises(StateError, match="another streaming job"), alone(settings, 0.2):
+        pass
+    jvm.kill()
+    jvm.wait(10)
+    with alone(settings, 5):
+        pass
