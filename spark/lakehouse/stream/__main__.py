@@ -35,7 +35,11 @@ def stream_conf(settings: Settings) -> dict[str, str]:
         "spark.app.name": "pinline-stream",
         "spark.ui.port": str(settings.stream_ui_port),
         "spark.local.dir": str(scratch / "local"),
-        "spark.hadoop.fs.s3a.buffer.dir": str(scratch / "s3a"),
+        # in memory, a few megabytes: a query that is stopped while Hadoop looks at its buffer folder for the first time
+        # leaves that JVM without one for ever
+        "spark.hadoop.fs.s3a.fast.upload.buffer": "array",
+        "spark.hadoop.fs.s3a.multipart.size": "16M",
+        "spark.hadoop.fs.s3a.fast.upload.active.blocks": "2",
         "spark.sql.shuffle.partitions": "1",
         # the state of live events outside of the heap, bounded
         "spark.sql.streaming.stateStore.providerClass": (
