@@ -78,10 +78,10 @@ def environment(bind: str = "127.0.0.1") -> dict[str, str]:
     return {**inherited, "SPARK_HOME": str(SPARK_HOME), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": bind}
 
 
-def start_driver(settings: Settings, conf: Mapping[str, str]) -> None:
+def start_driver(settings: Settings, conf: Mapping[str, str], kept_open: tuple[int, ...] = ()) -> None:
     """Start a JVM for a classic session of this process; it ends when this process does.
 
-    PySpark finds it by two variables of this process's environment.
+    PySpark finds it by two variables of this process's environment. `kept_open` are file descriptors that it inherits.
     """
     folder = Path(tempfile.mkdtemp(prefix="driver-", dir=_made(scratch_dir(settings))))
     address = folder / "gateway"
@@ -91,6 +91,7 @@ def start_driver(settings: Settings, conf: Mapping[str, str]) -> None:
         env={**environment(), "_PYSPARK_DRIVER_CONN_INFO_PATH": str(address)},
         cwd=folder,
         start_new_session=True,  # Ctrl-C is for this process
+        pass_fds=kept_open,
     )
     while not address.exists():
         try:

@@ -86,9 +86,9 @@ def get_spark(settings: Settings) -> SparkSession:
     return SparkSession.builder.remote(settings.spark_remote).getOrCreate()
 
 
-def classic_session(settings: Settings, conf: Mapping[str, str]) -> SparkSession:
-    """Return the session of a driver in this process, with a JVM of its own."""
-    jvm.start_driver(settings, conf)
+def classic_session(settings: Settings, conf: Mapping[str, str], kept_open: tuple[int, ...] = ()) -> SparkSession:
+    """Return the session of a driver in this process, with a JVM of its own that inherits `kept_open`."""
+    jvm.start_driver(settings, conf, kept_open)
     return SparkSession.builder.getOrCreate()
 
 

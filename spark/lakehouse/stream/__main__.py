@@ -1,10 +1,14 @@
 """`python -m lakehouse.stream`: the streaming job, until SIGTERM. `--help` says more."""
 
 import argparse
+import fcntl
 import shutil
 import signal
 import sys
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import structlog
@@ -14,11 +18,13 @@ from lakehouse import jvm
 from lakehouse.session import classic_session, first_lines, spark_conf
 from lakehouse.stream.job import run
 from lakehouse.stream.metrics import Metrics
-from pinline.errors import PinlineError
+from pinline.errors import PinlineError, StateError
 from pinline.metrics import serve
 from pinline.settings import Settings, load
 
 log = structlog.get_logger("stream")
+
+_LOCK_SECONDS = 60.0
 
 
 def stream_conf(settings: Settings) -> dict[str, str]:
@@ -29,7 +35,11 @@ def stream_conf(settings: Settings) -> dict[str, str]:
         "spark.app.name": "pinline-stream",
         "spark.ui.port": str(settings.stream_ui_port),
         "spark.local.dir": str(scratch / "local"),
-        "spark.hadoop.fs.s3a.buffer.dir": str(scratch / "s3a"),
+        # in memory, a few megabytes: a query that is stopped while Hadoop looks at its buffer folder for the first time
+        # leaves that JVM without one for ever
+        "spark.hadoop.fs.s3a.fast.upload.buffer": "array",
+        "spark.hadoop.fs.s3a.multipart.size": "16M",
+        "spark.hadoop.fs.s3a.fast.upload.active.blocks": "2",
         "spark.sql.shuffle.partitions": "1",
         # the state of live events outside of the heap, bounded
         "spark.sql.streaming.stateStore.providerClass": (
@@ -44,6 +54,30 @@ def stream_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.streaming.minBatchesToRetain": "20",
         "spark.sql.streaming.stopTimeout": "20s",
     }
+
+
+@contextmanager
+def alone(settings: Settings, seconds: float = _LOCK_SECONDS) -> Iterator[int]:
+    """Hold the lock of the stream's tables; yields its file descriptor, for the JVM to inherit.
+
+    A JVM whose process was killed lives on for a moment, and may end a write: the lock is free when it is gone.
+    Raises StateError when another job keeps it for `seconds`.
+    """
+    file = jvm.scratch_dir(settings) / "stream.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as lock:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StateError(
+                        f"another streaming job writes the same tables: it holds {file}. Try: make status"
+                    ) from None
+                time.sleep(0.1)
+        yield lock.fileno()
 
 
 def main() -> int:
@@ -61,17 +95,17 @@ def main() -> int:
         settings = load()
         pinline.log.configure(settings.log_format)
         metrics = Metrics()
-        # the port is taken first: it keeps a second process from writing the same tables
         end_metrics = serve(settings.stream_metrics_port, "STREAM_METRICS_PORT", metrics.registry, metrics.status)
-        folder = jvm.scratch_dir(settings) / "stream"
-        shutil.rmtree(folder, ignore_errors=True)
-        alone = settings.model_copy(update={"spark_remote": None, "spark_driver_memory": settings.stream_driver_memory})
-        spark = classic_session(alone, stream_conf(alone))
-        try:
-            run(spark, alone, metrics, stop)
-        finally:
-            spark.stop()
-            end_metrics()
+        with alone(settings) as lock:
+            shutil.rmtree(jvm.scratch_dir(settings) / "stream", ignore_errors=True)
+            own = {"spark_remote": None, "spark_driver_memory": settings.stream_driver_memory}
+            settings = settings.model_copy(update=own)
+            spark = classic_session(settings, stream_conf(settings), (lock,))
+            try:
+                run(spark, settings, metrics, stop)
+            finally:
+                spark.stop()
+                end_metrics()
     except PinlineError as error:
         log.error("the stream ended", error=first_lines(error))  # noqa: TRY400  # the text says it all
         return error.exit_code

@@ -1,0 +1,96 @@
+"""What the streaming job says of itself, and when it compacts: with a clock that the test moves."""
+
+import subprocess
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from lakehouse.progress import Counts
+from lakehouse.stream.__main__ import alone
+from lakehouse.stream.batch import Written
+from lakehouse.stream.job import explain
+from lakehouse.stream.metrics import Metrics
+from lakehouse.stream.upkeep import Upkeep
+from pinline.errors import StateError
+from pinline.settings import Settings
+
+pytestmark = pytest.mark.unit
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_job_is_ready_when_its_query_works_and_says_what_it_failed_of() -> None:
+    metrics = Metrics()
+    metrics.starting()
+    assert (metrics.status()["ready"], metrics.status()["failing"]) == (False, False)
+    metrics.idle(is_idle=True)
+    assert metrics.status()["ready"]
+    metrics.failed("S3 is away")
+    metrics.starting()
+    assert metrics.status() | {"ready": False, "failing": True, "problem": "S3 is away"} == metrics.status()
+    metrics.idle(is_idle=False)
+    assert metrics.status()["failing"], "a query that only began to work may fail as before"
+    metrics.written(Written({}, 0.5, None))
+    assert metrics.status()["ready"]
+
+
+def test_lag_is_the_age_of_what_was_written_last_while_more_waits() -> None:
+    clock = Clock()
+    metrics = Metrics(clock)
+    metrics.idle(is_idle=False)
+    metrics.written(Written({"pin": Counts(inserted=590, duplicate=10)}, 1.5, 995.0, 998.0))
+    clock.now = 1003.0
+    status = metrics.status()
+    assert (status["lag_seconds"], status["rows_per_second"], status["batch_seconds"]) == (5.0, 10.0, 1.5)
+    metrics.idle(is_idle=True)
+    assert metrics.status()["lag_seconds"] == 0.0
+    clock.now = 1100.0
+    assert metrics.status()["rows_per_second"] == 0.0
+
+
+def test_a_table_is_compacted_when_it_has_many_files_or_some_for_a_long_time() -> None:
+    clock = Clock()
+    upkeep = Upkeep(cast("Any", None), files=50, clock=clock)
+    for _ in range(49):
+        upkeep.added("stream.a")
+    for _ in range(5):
+        upkeep.added("stream.b")
+    upkeep.added("stream.c")
+    assert upkeep.due() == []
+    upkeep.added("stream.a")
+    assert upkeep.due() == ["stream.a"]
+    clock.now += 1000
+    assert upkeep.due() == ["stream.a", "stream.b"]
+
+
+def test_an_error_of_the_source_is_told_without_its_stack_and_with_what_to_do() -> None:
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    text = (
+        "[STREAM_FAILED] ... Traceback (most recent call last):\n"
+        '  File "x.py", line 1, in y\n'
+        "pyspark_kinesis.errors.StreamRecreatedError: the stream s was made again at 12:00.\n"
+        "\tat org.apache.spark"
+    )
+    told = explain(settings, OSError(text))
+    assert told.startswith("pyspark_kinesis.errors.StreamRecreatedError: the stream s was made again at 12:00. ")
+    assert told.endswith("make stream-reset")
+    assert explain(settings, StateError("as it is")) == "as it is"
+    assert explain(settings, OSError("no Python in it")) == "no Python in it"
+
+
+def test_a_second_job_waits_until_the_jvm_of_a_killed_one_is_gone(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, pinline_data=tmp_path)  # type: ignore[call-arg]
+    with alone(settings) as lock:
+        jvm = subprocess.Popen(["sleep", "60"], pass_fds=(lock,))
+    with pytest.raises(StateError, match="another streaming job"), alone(settings, 0.2):
+        pass
+    jvm.kill()
+    jvm.wait(10)
+    with alone(settings, 5):
+        pass
