@@ -1,11 +1,12 @@
 """When more is in work than the gateway holds in memory. No Kafka is asked."""
 
 import asyncio
+from dataclasses import replace
 
 import httpx
 import pytest
 
-from gateway.app import Parts, create_app, create_parts
+from gateway.app import create_app, create_parts
 from gateway.intake import BODY_LIMIT, Intake
 from pinline.settings import Settings
 
@@ -18,7 +19,7 @@ def ask(stage: str | None, *, memory_limit: int, headers: dict[str, str]) -> htt
     values = Settings(_env_file=None, kafka_bootstrap_servers="127.0.0.1:1")  # type: ignore[call-arg]
     whole = create_parts(values)
     intake = Intake(whole.metrics.body_bytes, memory_limit=memory_limit)
-    app = create_app(values, Parts(whole.writer, whole.cluster, whole.metrics, intake), stage=stage)
+    app = create_app(values, replace(whole, intake=intake), stage=stage)
 
     async def post() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
