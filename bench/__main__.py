@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import batch, batches, emulator, gateway, large, sink, stack, stream_source
+from bench import batch, batches, emulator, gateway, large, sink, stack, stream, stream_source
 from bench.figures import FULL, SMALL, Row, Size, shown, table
 from pinline.settings import Settings
 
@@ -29,9 +29,10 @@ PARTS: dict[str, Callable[[Path, Size], Iterator[Row]]] = {
     "batch": batch.rows,
     "stack": stack.rows,
     "source": stream_source.rows,
+    "stream": stream.rows,
     "large": large.rows,
 }
-_ONLY_BY_NAME = {"large"}
+_ONLY_BY_NAME = {"large", "stream"}
 
 
 def main() -> int:
@@ -39,7 +40,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", default="", help=f"parts, with commas: {', '.join(PARTS)}. By default all but large")
+    parser.add_argument(
+        "--only", default="", help=f"parts, with commas: {', '.join(PARTS)}. By default all but large and stream"
+    )
     parser.add_argument("--small", action="store_true", help="try whether it runs; the figures mean nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     arguments = parser.parse_args()

@@ -18,9 +18,8 @@ from pinline.events import EVENTS
 from pinline.objects import topic_prefix
 from tests.e2e import oracle
 from tests.faults.load import BATCH
-from tests.fixtures.backends import Stack, embedded_stack
+from tests.fixtures.backends import BATCH_PATH, Stack, embedded_stack
 
-SERVICES = ("s3", "kafka", "mysql", "spark", "gateway", "sink")
 _DUCK_TYPES = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "timestamp": "TIMESTAMP"}
 Answers = dict[str, list[dict[str, Any]]]
 
@@ -28,7 +27,7 @@ Answers = dict[str, list[dict[str, Any]]]
 def rows(folder: Path, size: Size) -> Iterator[Row]:
     """Yield seconds: cold, warm, with 1 % new, with nothing new. All times but DuckDB's include starting Python."""
     new = max(1, round(size.events / 100))
-    with embedded_stack(folder, *SERVICES) as stack:
+    with embedded_stack(folder, *BATCH_PATH) as stack:
         stack.run("-m", "seed_data", "--events", str(size.events + 2 * new))
         post(stack, size.events)
         restart_spark(stack)
@@ -68,7 +67,7 @@ def post(stack: Stack, events: int) -> tuple[float, float]:
 def restart_spark(stack: Stack) -> None:
     """Stop the Spark server and start it again."""
     Supervisor(stack.settings).stop("spark", wait=True)
-    stack.up(*SERVICES)
+    stack.up(*BATCH_PATH)
 
 
 def batch(stack: Stack, *, is_new: bool = True) -> tuple[float, str]:

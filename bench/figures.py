@@ -20,10 +20,14 @@ class Size:
     """In the database: three records each."""
     large: tuple[int, int]
     """Records of the two runs whose cost a record is compared."""
+    stream_events: int
+    """In the database, for the streaming path: each is posted once."""
+    stream_seconds: int
+    """Of its long load."""
 
 
-FULL = Size(8, 300_000, 3_000, 11_154, (300_000, 3_000_000))
-SMALL = Size(1, 9_000, 150, 600, (3_000, 9_000))
+FULL = Size(8, 300_000, 3_000, 11_154, (300_000, 3_000_000), 400_000, 600)
+SMALL = Size(1, 9_000, 150, 600, (3_000, 9_000), 12_000, 20)
 """For trying whether everything runs; its figures mean nothing."""
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.batch import SERVICES, batch, post
+from bench.batch import batch, post
 from bench.figures import Goal, Row, Size
 from bench.processes import watching
 from pinline.events import EVENTS
-from tests.fixtures.backends import embedded_stack
+from tests.fixtures.backends import BATCH_PATH, embedded_stack
 
 _WATCHED = {"spark": 3 * 1024, "sink": 300, "gateway": 250}
 """Megabytes that each may grow to."""
@@ -48,7 +48,7 @@ def rows(folder: Path, size: Size) -> Iterator[Row]:
 def run(folder: Path, records: int) -> Run:
     """Take that many records from the database to the answers, by a stack of its own."""
     events = records // len(EVENTS)
-    with embedded_stack(folder, *SERVICES) as stack:
+    with embedded_stack(folder, *BATCH_PATH) as stack:
         stack.run("-m", "seed_data", "--events", str(events), seconds=1800)
         # a service that is started again has another pid
         pids = [lambda name=service: stack.pid(name) for service in _WATCHED]

@@ -1,7 +1,8 @@
 """The source `kinesis` of Spark beside a bare boto3 loop that drains the same shards, and what it costs while idle."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def rows(folder: Path, size: Size) -> Iterator[Row]:
         cloud = free.client(retries={"max_attempts": 10})
         stream = unique_stream(_SHARDS, cloud)
         _fill(cloud, stream, size.records)
-        drained = _drain(free.url, stream, size.records)
+        drained = drain(free.url, [stream], size.records)
         few = unique_stream(_SHARDS, cloud)
         _fill(cloud, few, 10 * _BATCH)
         _catch_up(spark, _options(free.url, few), 10 * _BATCH)  # the driver's first query takes seconds longer
@@ -86,13 +87,14 @@ def _fill(cloud: Any, stream: str, count: int) -> None:
             raise RuntimeError(f"{failed} records were not put")
 
 
-def _drain(url: str, stream: str, count: int) -> float:
-    """Return records/s of boto3 in a loop over the shards."""
+def drain(url: str, streams: Sequence[str], count: int, since: datetime | None = None) -> float:
+    """Return records/s of boto3 in a loop over the streams' shards, from `since` or the beginning to their ends."""
     cloud = client(url)
     begun, read = time.perf_counter(), 0
-    for shard in cloud.list_shards(StreamName=stream)["Shards"]:
-        start = {"StreamName": stream, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
-        iterator = cloud.get_shard_iterator(**start)["ShardIterator"]
+    at = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": since} if since else {"ShardIteratorType": "TRIM_HORIZON"}
+    shards = [(stream, shard["ShardId"]) for stream in streams for shard in _shards(cloud, stream)]
+    for stream, shard in shards:
+        iterator = cloud.get_shard_iterator(StreamName=stream, ShardId=shard, **at)["ShardIterator"]
         while True:
             answer = cloud.get_records(ShardIterator=iterator, Limit=10_000)
             read += len(answer["Records"])
@@ -102,6 +104,11 @@ def _drain(url: str, stream: str, count: int) -> float:
     if read != count:
         raise RuntimeError(f"boto3 read {read} of {count} records")
     return read / (time.perf_counter() - begun)
+
+
+def _shards(cloud: Any, stream: str) -> list[dict[str, Any]]:
+    shards: list[dict[str, Any]] = cloud.list_shards(StreamName=stream)["Shards"]
+    return shards
 
 
 def _catch_up(spark: Queries, options: dict[str, str], count: int) -> float:

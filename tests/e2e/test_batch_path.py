@@ -21,7 +21,7 @@ from pinline.events import EVENTS, PIN
 from pinline.mysql import reader_engine
 from pinline.settings import ROOT
 from tests.e2e import oracle
-from tests.fixtures.backends import Stack, embedded_stack, unique_user_id
+from tests.fixtures.backends import BATCH_PATH, Stack, embedded_stack, unique_user_id
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -61,7 +61,7 @@ def posted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         text = (ROOT / "tests/data/course-s3-sink.properties").read_text()
         file.write_text(text.replace("<UserId>", user))
         settings |= {"user_id": user, "sink_config": file}
-    with embedded_stack(folder, **settings) as stack:
+    with embedded_stack(folder, *BATCH_PATH, **settings) as stack:
         stack.run("-m", "seed_data", "--events", str(course.events))
         stack.run("-m", "emulator.user_posting_emulation", "--order", "sequential")
         take_in(stack)
@@ -188,7 +188,7 @@ def test_down_and_up_keeps_everything(posted: Posted) -> None:
     before = results(stack)
     stack.down()
     assert stack.processes() == []
-    stack.up()
+    stack.up(*BATCH_PATH)
     assert "nothing new" in take_in(stack)
     assert results(stack) == before
     assert all(balance["balanced"] for balance in accounting(stack).values())
@@ -208,27 +208,6 @@ def test_accounting_names_a_deleted_object_and_a_deleted_silver_row(posted: Post
     assert any(deleted in line for line in found["geo"]["silver_rows_without_a_line"])
     assert not found["user"]["balanced"]
     assert found["user"]["missing_keys"] == ["17"]
-
-
-@pytest.mark.parametrize("service", ["mysql", "kafka", "s3", "gateway", "sink", "spark"])
-def test_a_service_killed_is_restarted_and_the_pipeline_goes_on(killed: Stack, service: str) -> None:
-    killed.wait_ready(service, after=killed.kill(service))
-    killed.run("-m", "emulator.user_posting_emulation", "--count", "40", "--rate", "0")
-    killed.run("-m", "pinline", "wait")
-
-
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with embedded_stack(tmp_path_factory.mktemp("killed")) as stack:
-        yield stack
-
-
-def test_after_the_kills_all_is_in_the_lake_and_accounting_is_balanced(killed: Stack) -> None:
-    take_in(killed)
-    found = accounting(killed)
-    assert all(balance["balanced"] for balance in found.values())
-    assert found["pin"]["kafka_records"] >= 6 * 40
-    assert all(results(killed).values())
 
 
 def test_the_checkout_is_clean(posted: Posted) -> None:

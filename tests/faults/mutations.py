@@ -356,7 +356,7 @@ MUTATIONS = (
                 "    return True",
             ),
         ),
-        (f"{_LAKE} -k gold_next:q6",),
+        (f"{_LAKE} -k gold_next",),
     ),
     Mutation(
         "batch: a dead holder of the lease is not noticed",

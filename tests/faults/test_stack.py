@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.load import BATCH, EMULATE, accounting, acknowledged, command
-from tests.fixtures.backends import Stack, embedded_stack, wait_until
+from tests.fixtures.backends import BATCH_PATH, Stack, embedded_stack, wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -15,7 +15,7 @@ RECORDS = 3 * COUNT
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with embedded_stack(tmp_path_factory.mktemp("stack"), kafka_partitions=3) as running:
+    with embedded_stack(tmp_path_factory.mktemp("stack"), *BATCH_PATH, kafka_partitions=3) as running:
         yield running
 
 

@@ -21,7 +21,6 @@ MOMENTS = [
     "silver:user",
     "progress:user",
     "pin",
-    "gold_next:q6",
     "gold_next",
     "quality",
     "gold:q6",

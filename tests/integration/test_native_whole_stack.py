@@ -1,12 +1,16 @@
-"""All services of the embedded stack at once: each of ours is killed and comes back."""
+"""All services of the embedded stack at once: each is killed, comes back, and the pipeline goes on."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from native.services import SERVICES
+from tests.faults.load import BATCH, EMULATE, accounting
 from tests.fixtures.backends import Stack, embedded_stack
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
+
+COUNT = 20
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +24,21 @@ def test_everything_is_ready_and_doctor_agrees(stack: Stack) -> None:
     assert stack.run("-m", "native", "doctor").returncode == 0
 
 
-@pytest.mark.parametrize("service", ["gateway", "kinesis", "sink", "spark"])
-def test_a_killed_service_of_ours_is_restarted_and_answers(stack: Stack, service: str) -> None:
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_killed_service_is_restarted_and_the_pipeline_goes_on(stack: Stack, service: str) -> None:
     killed = stack.kill(service)
     assert stack.wait_ready(service, after=killed) != killed
+    stack.run(*EMULATE, "--mode", "both", "--count", str(COUNT), "--rate", "0")
+
+
+def test_after_the_kills_all_that_was_posted_is_in_the_lake(stack: Stack) -> None:
+    stack.run("-m", "pinline", "wait")
+    stack.run(*BATCH)
+    balanced, found = accounting(stack)
+    assert balanced, found
+    for event in found.values():
+        assert event["kafka_records"] >= len(SERVICES) * COUNT
+        assert event["stream"]["acknowledged_records"] >= len(SERVICES) * COUNT
 
 
 def test_down_leaves_no_process(stack: Stack) -> None:

@@ -1,6 +1,6 @@
 """gold_next → gold: copy the answers, then record in `ops.published` which silver versions they are of. Ends it."""
 
-from lakehouse import fault, published, tables
+from lakehouse import answers, fault, published, tables
 from lakehouse.lease import Lease
 from lakehouse.step import run_alone
 from lakehouse.tables import QUESTIONS, Lake, side_by_side
@@ -13,9 +13,11 @@ def publish(lake: Lake, lease: Lease) -> str:
     versions = lease.pinned()
     is_new = not published.is_current(published.published(lake), versions)
     if is_new:
+        packed = lake.read("gold_next.answers")
+        columns = {row.question: row.columns for row in packed.select("question", "columns").collect()}
 
         def copy(question: str) -> None:
-            rows = lake.read(f"gold_next.{question}").coalesce(1)
+            rows = answers.unpack(packed, question, columns[question]).coalesce(1)
             rows.write.format("delta").mode("overwrite").option("overwriteSchema", True).save(
                 lake.path(f"gold.{question}")
             )

@@ -108,7 +108,7 @@ def _measure_keys(lake: Lake, versions: Versions, quality: Quality) -> None:
         *(F.count_if(F.col(e.name) > 1).alias(f"twice_{e.name}") for e in EVENTS),
         *(F.count_if(~complete & (F.col(e.name) == 0)).alias(f"lacks_{e.name}") for e in EVENTS),
     ).collect()[0]
-    answered = lake.read("gold_next.q1").limit(1).count()
+    answered = lake.read("gold_next.answers").where("question = 'q1' AND size(rows) > 0").count()
     quality.measures += [("", "posts", "", float(row.posts)), ("", "incomplete_events", "", float(row.incomplete))]
     quality.measures += [(e.name, "events_without_it", "", float(row[f"lacks_{e.name}"])) for e in EVENTS]
     quality.problems += [

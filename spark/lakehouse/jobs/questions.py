@@ -1,9 +1,16 @@
-"""silver → gold_next: the nine answers, from silver versions that are pinned in the lease for the steps that follow."""
+"""silver → gold_next: the nine answers, from silver versions that are pinned in the lease for the steps that follow.
+
+They are written at once, each as a row of `gold_next.answers`: at this size a Delta commit costs more than a question.
+"""
+
+from functools import reduce
+
+from pyspark.sql import DataFrame
 
 from lakehouse import answers, fault, published
 from lakehouse.lease import Lease, Versions
 from lakehouse.step import run_alone
-from lakehouse.tables import QUESTIONS, Lake, side_by_side
+from lakehouse.tables import QUESTIONS, Lake
 from pinline.events import EVENTS
 
 
@@ -15,14 +22,10 @@ def answer(lake: Lake, lease: Lease) -> Versions:
     try:
         kept[-1].count()
 
-        def write(question: str) -> None:
-            frame = answers.ask(lake.spark, question)
-            frame.write.format("delta").mode("overwrite").option("overwriteSchema", True).save(
-                lake.path(f"gold_next.{question}")
-            )
-            fault.after(lake.settings, f"gold_next:{question}")
-
-        side_by_side(write, QUESTIONS)
+        each = [answers.pack(answers.ask(lake.spark, question), question) for question in QUESTIONS]
+        reduce(DataFrame.unionAll, each).coalesce(1).write.format("delta").mode("overwrite").save(
+            lake.path("gold_next.answers")
+        )
     finally:
         for frame in reversed(kept):
             frame.unpersist()
