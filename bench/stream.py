@@ -83,11 +83,11 @@ def _idle(stack: Stack, size: Size) -> Row:
 def _catch_up(stack: Stack, size: Size) -> Row:
     """Records that wait while the job is stopped: its speed into Delta beside a loop of boto3 that only reads them."""
     events = size.records // len(EVENTS)
-    supervisor = Supervisor(stack.settings)
-    supervisor.stop("stream", wait=True)
     file = Path(stack.env["PINLINE_ENV_FILE"])
     file.write_text(file.read_text() + "\nKINESIS_LIMITS=false\n")
-    stack.up("kinesis")
+    stack.up()
+    supervisor = Supervisor(stack.settings)
+    supervisor.stop("stream", wait=True)
     since = datetime.now(UTC)
     arguments = ("--mode", "stream", "--order", "sequential", "--batch-size", "100", "--rate", "0")
     emulate(stack, *arguments, "--count", str(events))
@@ -100,7 +100,7 @@ def _catch_up(stack: Stack, size: Size) -> Row:
     wait_until(lambda: _inserted(stack) >= events * len(EVENTS), 600, "all records are in Delta")
     rate = (events * len(EVENTS) - first) / (time.perf_counter() - begun)
     what = f"catch-up of {events * len(EVENTS):,} records into Delta"
-    note = f"events made once; after the first batch, of {first:,} rows; the service without limits"
+    note = f"events made once; after the first batch, of {first:,.0f} rows; the service without limits"
     return Row("stream", what, rate, "records/s", "bare boto3, reading only", bare, Goal(ratio=0.6), note)
 
 
