@@ -1,6 +1,6 @@
 """Collect what each hop holds: the ledger, Kafka, the dead letters, S3 and the lake."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,17 +81,40 @@ def lake(settings: Settings) -> dict[str, Lake]:
 
 
 def stream_tables(settings: Settings) -> dict[str, StreamTables]:
-    """Read the streaming side's tables and quarantine, by event name. Needs the lake's package."""
+    """Read the streaming side's tables and quarantine, by event name. Needs the lake's package.
+
+    A quarantined record whose text shows no key has the one that the ledger names at its place, if it does.
+    """
     from lakehouse import inspect
 
     keys, quarantine = inspect.stream_keys(settings), inspect.stream_quarantine(settings)
+    records = {
+        event.name: [QuarantinedRecord(*row.values()) for row in quarantine[event.name].to_pylist()] for event in EVENTS
+    }
+    keyless = {
+        (event, record.shard, record.sequence) for event in records for record in records[event] if record.key is None
+    }
+    known = _keys_at(settings, keyless) if keyless else {}
     return {
         event.name: StreamTables(
             keys[event.name]["ind"].to_numpy(),
-            [QuarantinedRecord(*row.values()) for row in quarantine[event.name].to_pylist()],
+            [
+                record._replace(key=record.key or known.get((event.name, record.shard, record.sequence)))
+                for record in records[event.name]
+            ],
         )
         for event in EVENTS
     }
+
+
+def _keys_at(settings: Settings, places: Set[tuple[str, str, str]]) -> dict[tuple[str, str, str], str]:
+    """Return the acknowledged key of each place (event, shard, sequence number) that the ledger has."""
+    found = {}
+    for entry in ledger.read(settings.emulator_dir / ledger.FILE_NAME):
+        place = (entry.event, entry.partition, entry.position)
+        if entry.destination == "kinesis" and place in places:
+            found[place] = entry.key
+    return found
 
 
 def _lake(places: Any, quarantined: Any) -> Lake:

@@ -11,7 +11,7 @@ from pinline.accounting.balance import Acknowledged, Ints, by_number
 
 
 class QuarantinedRecord(NamedTuple):
-    """A row of `stream.quarantine`; `key` is the event key as text, None when the record has none that can be read."""
+    """A row of `stream.quarantine`; `key` is the event key as text, None when neither record nor ledger tells it."""
 
     shard: str
     sequence: str

@@ -48,6 +48,8 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         # a batch has a hundred queries, and compiling one takes longer than interpreting it does (see compile_queries)
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        # 10,000 by default, and so many tasks a VACUUM has: half a minute for a table of two files
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
         # thousands of one-record objects share a task
         "spark.sql.files.openCostInBytes": "16384",
         **_s3a(settings),
