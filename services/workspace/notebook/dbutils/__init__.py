@@ -1,23 +1,23 @@
 """`dbutils`: what a Databricks notebook calls it, with what works outside of Databricks."""
 
+from workspace.notebook.dbutils.files import Files
+from workspace.notebook.dbutils.notebooks import Notebook
+from workspace.notebook.dbutils.secrets import Secrets
 from workspace.notebook.dbutils.widgets import Widgets
-
-
-class NotebookExit(BaseException):  # it is no error, and no `except Exception` may stop it
-    """Ends the notebook with a value, its text."""
-
-
-class Notebook:
-    """`dbutils.notebook`."""
-
-    def exit(self, value: object = "") -> None:
-        """End the notebook; the value is the run's."""
-        raise NotebookExit(str(value))
 
 
 class Utilities:
     """`dbutils`."""
 
-    def __init__(self, widgets: Widgets) -> None:
+    def __init__(self, fs: Files, notebook: Notebook, secrets: Secrets, widgets: Widgets) -> None:
+        self.fs = fs
+        self.notebook = notebook
+        self.secrets = secrets
         self.widgets = widgets
-        self.notebook = Notebook()
+
+    def help(self) -> None:
+        """Print what there is."""
+        print("dbutils.fs, dbutils.notebook, dbutils.secrets, dbutils.widgets; each as on Databricks")
+
+    def __getattr__(self, name: str) -> object:
+        raise AttributeError(f"dbutils.{name} is Databricks' own: here are fs, notebook, secrets and widgets")
