@@ -14,7 +14,7 @@ from pyspark.sql.connect.streaming import readwriter as streaming
 
 from lakehouse.tables import SCHEMAS
 from pinline.errors import StateError
-from pinline.settings import Settings
+from pinline.settings import Settings, secret
 from workspace.notebook.checkpoints import Checkpoints
 from workspace.notebook.paths import Paths
 
@@ -136,10 +136,15 @@ def _resolve_option(options: MutableMapping[str, Any], paths: Paths) -> None:
 
 
 def _kinesis_place(options: MutableMapping[str, Any], settings: Settings) -> None:
-    """On Databricks the cluster knows where Kinesis is; here the settings do."""
+    """On Databricks the cluster knows where Kinesis is and has a role to read it; here the settings say both."""
     names = {name.lower() for name in options}
     if settings.aws_endpoint_url_kinesis and "endpointurl" not in names:
         options["endpointUrl"] = settings.aws_endpoint_url_kinesis
+    if not names & {"awsaccesskey", "awssecretkey", "rolearn"} and settings.aws_access_key_id:
+        options["awsAccessKey"] = settings.aws_access_key_id
+        options["awsSecretKey"] = secret(settings.aws_secret_access_key, "AWS_SECRET_ACCESS_KEY")
+    if "region" not in names:
+        options["region"] = settings.aws_region
 
 
 def _change(owner: Any, name: str, change: Callable[[Any], Any]) -> None:
