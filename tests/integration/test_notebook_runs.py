@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import psutil
 import pytest
 
+from tests.fixtures.backends import wait_until
 from tests.fixtures.notebooks import StartNotebook
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
@@ -85,6 +87,17 @@ def test_what_is_no_notebook_is_refused(
     run = start_notebook(tmp_path / name).wait()
     assert run.code == 2
     assert expected in run.result["error"]
+
+
+def test_a_notebook_that_another_one_runs_ends_with_it(start_notebook: StartNotebook, tmp_path: Path) -> None:
+    child = "import os, time\nopen(dbutils.widgets.get('file'), 'w').write(str(os.getpid()))\nwhile True: time.sleep(1)"
+    (tmp_path / "child.py").write_text(f"# Databricks notebook source\n{child}")
+    file = tmp_path / "pid"
+    run = start_notebook(f'dbutils.notebook.run("child", 0, {{"file": "{file}"}})')
+    wait_until(lambda: file.exists() and bool(file.read_text()), 60, "the other notebook runs")
+    run.cancel()
+    assert run.result["state"] == "CANCELED"
+    wait_until(lambda: not psutil.pid_exists(int(file.read_text())), 30, "the other notebook's kernel has ended")
 
 
 REFUSED = """

@@ -6,7 +6,7 @@ from typing import Any
 from IPython.display import HTML
 from IPython.display import display as show
 
-_ROWS = 1000
+_ROWS = 200
 _STREAM_SECONDS = 60
 
 
@@ -29,8 +29,11 @@ def displayHTML(html: str) -> None:  # noqa: N802  # Databricks' name
 
 
 def _frame(frame: Any) -> None:
+    import pandas as pd  # it takes a while to import
+
     rows = frame.limit(_ROWS + 1).toPandas()
-    show(rows.head(_ROWS))
+    with pd.option_context("display.max_rows", _ROWS, "display.max_columns", None):
+        show(rows.head(_ROWS))
     if len(rows) > _ROWS:
         print(f"the first {_ROWS:,} rows are shown")
 

@@ -80,6 +80,10 @@ class Execution:
             self.journal.write("error", self._cell, text)
             result = Result("FAILED", error=text, cell=self._cell)
             await self._release()
+        except PinlineError as error:
+            self.journal.write("error", self._cell, str(error))
+            result = Result("FAILED", error=str(error), cell=self._cell)
+            await self._release()
         finally:
             watch.cancel()
             await self._end_kernel()
@@ -97,8 +101,11 @@ class Execution:
         )
         self._client.extra_arguments = ["--HistoryManager.enabled=False"]
         kernel = self._client.async_start_new_kernel(cwd=str(self.folder), env={**os.environ, **environment})
-        await self._unless_cancelled(kernel)
-        await self._unless_cancelled(self._client.async_start_new_kernel_client())
+        try:
+            await self._unless_cancelled(kernel)
+            await self._unless_cancelled(self._client.async_start_new_kernel_client())
+        except (OSError, RuntimeError) as error:
+            raise PinlineError(f"starting the kernel: {error}. Is it installed? Try: make setup") from None
 
     async def _cells(self) -> Result:
         for index, cell in enumerate(self.notebook.cells):

@@ -1,5 +1,6 @@
 """The kernel's side: what IPython's startup file begins, and what the run asks the kernel for."""
 
+import atexit
 import json
 import os
 import uuid
@@ -57,6 +58,7 @@ class Kernel:
         Magics(shell, dbutils, self.session, self._run)
         shell.set_custom_exc((NotebookExit,), _say_exit)
         shell.events.register("pre_run_cell", self._before_cell)
+        atexit.register(self.end)  # JupyterLab's kernels have no run that ends them
 
     def session(self) -> Any:
         """Return the Spark session, and put it into the notebook as `spark`: the lake's tables have their names, a
@@ -93,10 +95,11 @@ class Kernel:
 
     def end(self) -> None:
         """End the Spark session; its streaming queries end with it."""
-        if self._spark is not None:
-            for query in self._spark.streams.active:
+        spark, self._spark = self._spark, None
+        if spark is not None:
+            for query in spark.streams.active:
                 query.stop()
-            self._spark.stop()
+            spark.stop()
 
     def _before_cell(self, info: Any) -> None:
         if self._spark is not None or not any(word in (info.raw_cell or "") for word in _SPARK_WORDS):
