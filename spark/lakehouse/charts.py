@@ -33,11 +33,12 @@ def _line(index: int, text: str, number: float, share: float) -> str:
     middle = top + _BAR - 6
     short = text if len(text) <= 34 else f"{text[:33]}…"
     width = max(1, round(share * _WIDTH))
+    said = f"{number:,}".removesuffix(".0")
     return (
-        f"<g><title>{escape(text)}: {number:,}</title>"
+        f"<g><title>{escape(text)}: {said}</title>"
         f'<text x="{_LABELS - 8}" y="{middle}" text-anchor="end">{escape(short)}</text>'
         f'<rect x="{_LABELS}" y="{top}" width="{width}" height="{_BAR}" rx="2" fill="{_COLOUR}"/>'
-        f'<text x="{_LABELS + width + 6}" y="{middle}">{number:,}</text></g>'
+        f'<text x="{_LABELS + width + 6}" y="{middle}">{said}</text></g>'
     )
 
 

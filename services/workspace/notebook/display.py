@@ -31,7 +31,8 @@ def displayHTML(html: str) -> None:  # noqa: N802  # Databricks' name
 def _frame(frame: Any) -> None:
     import pandas as pd  # it takes a while to import
 
-    rows = frame.limit(_ROWS + 1).toPandas()
+    # whole numbers stay whole where some are null
+    rows = frame.limit(_ROWS + 1).toArrow().to_pandas(integer_object_nulls=True)
     with pd.option_context("display.max_rows", _ROWS, "display.max_columns", None):
         show(rows.head(_ROWS))
     if len(rows) > _ROWS:
