@@ -95,7 +95,8 @@ def stream_detail(settings: Settings) -> str:
     """Return how far behind the streaming job is, and how fast."""
     status = _stream_status(settings)
     batch = "no batch yet" if status["batch_seconds"] is None else f"last batch {status['batch_seconds']:.1f} s"
-    return f"lag {status['lag_seconds']:,.0f} s, {status['rows_per_second']:,.0f} rows/s, {batch}"
+    lag = f"lag {status['lag_seconds']:,.0f} s, {status['lag_records']:,} records"
+    return f"{lag}, {status['rows_per_second']:,.0f} rows/s, {batch}"
 
 
 def _stream_status(settings: Settings) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the streaming job says of itself, and when it compacts: with a clock that the test moves."""
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any, cast
@@ -11,9 +12,11 @@ from lakehouse.stream.__main__ import alone
 from lakehouse.stream.batch import Written
 from lakehouse.stream.job import explain
 from lakehouse.stream.metrics import Metrics
+from lakehouse.stream.query import waiting
 from lakehouse.stream.upkeep import Upkeep
 from pinline.errors import StateError
 from pinline.settings import Settings
+from pyspark_kinesis.offsets import Position, StreamOffset, to_json
 
 pytestmark = pytest.mark.unit
 
@@ -52,6 +55,23 @@ def test_lag_is_the_age_of_what_was_written_last_while_more_waits() -> None:
     assert metrics.status()["lag_seconds"] == 0.0
     clock.now = 1100.0
     assert metrics.status()["rows_per_second"] == 0.0
+
+
+def test_records_that_were_fetched_ahead_of_the_last_batch_are_counted() -> None:
+    def offset(**shards: tuple[str, int]) -> str:
+        found = {name: Position(first="1", last=last, count=count) for name, (last, count) in shards.items()}
+        return json.dumps(to_json({"pins": StreamOffset(1, found)}))
+
+    end = offset(one=("5", 5), two=("7", 3))
+    assert waiting(end, offset(one=("5", 5), two=("9", 2), three=("4", 4))) == 6
+    assert waiting(end, end) == 0
+    assert waiting(end, None) == 0
+    metrics = Metrics()
+    metrics.idle(is_idle=False)
+    metrics.waiting(6)
+    assert metrics.status()["lag_records"] == 6
+    metrics.idle(is_idle=True)
+    assert metrics.status()["lag_records"] == 0
 
 
 def test_a_table_is_compacted_when_it_has_many_files_or_some_for_a_long_time() -> None:

@@ -26,6 +26,7 @@ class Metrics:
         self._batch_seconds: float | None = None
         self._newest: float | None = None
         self._is_idle = True
+        self._waiting = 0
         self._problem: str | None = _STARTING
         make = self.registry
         self._records = Counter(
@@ -37,6 +38,7 @@ class Metrics:
         )
         self._failures = Counter("pinline_stream_failures", "Times that the query failed", registry=make)
         self._gauge("pinline_stream_lag_seconds", "Age of the newest record in Delta; 0 if none waits", self._lag)
+        self._gauge("pinline_stream_lag_records", "Fetched from Kinesis and not yet in Delta", self._lag_records)
         self._gauge("pinline_stream_rows_per_second", "Over the last minute", self._rate)
         self._gauge("pinline_stream_ready", "1 if the query works", lambda: float(self._problem is None))
 
@@ -66,6 +68,11 @@ class Metrics:
             if is_idle:
                 self._problem = None
 
+    def waiting(self, records: int) -> None:
+        """Tell how many records were fetched ahead of the last batch. Kinesis itself tells times only."""
+        with self._lock:
+            self._waiting = records
+
     def failed(self, problem: str) -> None:
         """Tell why the query doesn't work."""
         self._failures.inc()
@@ -85,6 +92,7 @@ class Metrics:
             "failing": self._problem not in (None, _STARTING),
             "problem": self._problem,
             "lag_seconds": round(self._lag(), 1),
+            "lag_records": self._lag_records(),
             "rows_per_second": round(self._rate(), 1),
             "batch_seconds": None if batch is None else round(batch, 2),
         }
@@ -94,6 +102,10 @@ class Metrics:
             if self._is_idle or self._newest is None:
                 return 0.0
             return max(0.0, self._clock() - self._newest)
+
+    def _lag_records(self) -> int:
+        with self._lock:
+            return 0 if self._is_idle else self._waiting
 
     def _rate(self) -> float:
         since = self._clock() - _WINDOW

@@ -1,5 +1,6 @@
 """The query over the three streams: started from its checkpoint, watched until it ends."""
 
+import json
 import threading
 from typing import Any
 
@@ -15,6 +16,7 @@ from lakehouse.stream.upkeep import Upkeep
 from lakehouse.tables import Lake
 from pinline.events import EVENTS
 from pinline.settings import Settings, secret
+from pyspark_kinesis import offsets
 
 log = structlog.get_logger("stream")
 
@@ -92,7 +94,27 @@ class Intake:
                 raise error
             return False
         self._metrics.idle(is_idle=query.status["message"].startswith("Waiting for data"))
+        if progress := query.lastProgress:
+            source = progress["sources"][0]
+            self._metrics.waiting(waiting(source["endOffset"], source["latestOffset"]))
         return True
+
+
+def waiting(end: str | None, latest: str | None) -> int:
+    """Return how many records were fetched and are in no batch yet, by the two offsets (JSON) of a query's progress."""
+    if not end or not latest:
+        return 0
+    done = {
+        (stream, shard): position.last
+        for stream, found in offsets.from_json(json.loads(end)).items()
+        for shard, position in found.shards.items()
+    }
+    return sum(
+        position.count
+        for stream, found in offsets.from_json(json.loads(latest)).items()
+        for shard, position in found.shards.items()
+        if position.last != done.get((stream, shard))
+    )
 
 
 def _end(query: StreamingQuery) -> None:
