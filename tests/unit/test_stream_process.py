@@ -65,7 +65,7 @@ def test_records_that_were_fetched_ahead_of_the_last_batch_are_counted() -> None
     end = offset(one=("5", 5), two=("7", 3))
     assert waiting(end, offset(one=("5", 5), two=("9", 2), three=("4", 4))) == 6
     assert waiting(end, end) == 0
-    assert waiting(end, None) == 0
+    assert [waiting(end, None), waiting(end, "null"), waiting("null", end), waiting(None, end)] == [0, 0, 0, 0]
     metrics = Metrics()
     metrics.idle(is_idle=False)
     metrics.waiting(6)

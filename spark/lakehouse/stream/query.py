@@ -102,16 +102,17 @@ class Intake:
 
 def waiting(end: str | None, latest: str | None) -> int:
     """Return how many records were fetched and are in no batch yet, by the two offsets (JSON) of a query's progress."""
-    if not end or not latest:
+    batched, fetched = json.loads(end or "null"), json.loads(latest or "null")
+    if batched is None or fetched is None:  # before the first batch, and when the source hasn't fetched anything
         return 0
     done = {
         (stream, shard): position.last
-        for stream, found in offsets.from_json(json.loads(end)).items()
+        for stream, found in offsets.from_json(batched).items()
         for shard, position in found.shards.items()
     }
     return sum(
         position.count
-        for stream, found in offsets.from_json(json.loads(latest)).items()
+        for stream, found in offsets.from_json(fetched).items()
         for shard, position in found.shards.items()
         if position.last != done.get((stream, shard))
     )
