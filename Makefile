@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PINLINE := $(PY) -m pinline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor seed emulate wait batch stream stream-reset results sql rebuild accounting replay demo reset clean test test-unit test-faults chaos mutations bench lint format requirements
+.PHONY: help setup setup-dev up down status logs doctor seed emulate wait batch stream stream-reset results sql notebooks rebuild accounting replay demo reset clean test test-unit test-faults chaos mutations bench lint format requirements
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ results: setup  ## show the nine answers [FORMAT=json]
 
 sql: setup  ## ask Spark [Q="SELECT ..."]
 	@$(PY) -m lakehouse.sql "$${Q:?is missing, such as: make sql Q='SHOW TABLES IN gold'}"
+
+notebooks:  ## open JupyterLab on the notebooks, beside a running stack (JUPYTER_PORT)
+	@sh services/native/setup.sh --notebooks
+	@$(PY) -m workspace.notebook.lab
 
 rebuild: setup  ## make silver and gold anew from S3
 	@$(PY) -m lakehouse.rebuild

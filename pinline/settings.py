@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     stream_ui_port: Port = 4041
     stream_metrics_port: Port = 8004
     stream_driver_memory: Annotated[str, Field(pattern=r"^\d+[mg]$")] = "640m"
+    workspace_root: Path = Path("spark")
+    """The folder whose notebooks and Python files runs may name."""
+    jupyter_port: Port = 8888
     quality_max_quarantined: Annotated[float, Field(ge=0, le=1)] = 1.0
     """A share of a run's rows; 1.0 never fails."""
 
@@ -108,7 +111,7 @@ class Settings(BaseSettings):
             raise ValueError("expected an address such as sc://127.0.0.1:15002")
         return value
 
-    @field_validator("sink_config", "pinline_local", "pinline_data", "rds_ssl_ca", "kafka_ssl_ca")
+    @field_validator("sink_config", "workspace_root", "pinline_local", "pinline_data", "rds_ssl_ca", "kafka_ssl_ca")
     @classmethod
     def _from_the_checkout(cls, value: Path | None) -> Path | None:
         return value and ROOT / value.expanduser()

@@ -203,6 +203,18 @@ def install_python_parts(local: Path, stamps: Stamps, extra: str, tell: Tell) ->
     stamps.set("python", f"{extra} {wanted[extra]}")
 
 
+def install_notebooks(local: Path, stamps: Stamps, tell: Tell) -> None:
+    """Install JupyterLab into `.venv`, which `make notebooks` alone needs."""
+    requirements = ROOT / "requirements" / "notebooks.txt"
+    lab = next((VENV / "lib").glob("python3*/site-packages/jupyterlab"), None)
+    if lab and stamps.holds("notebooks", digest(requirements)):
+        return
+    tell("packages of requirements/notebooks.txt")
+    command = [find_uv(local), "pip", "install", "--python", VENV / "bin" / "python", "--require-hashes"]
+    run([*command, "-r", requirements], "installing requirements/notebooks.txt", **uv_environment(local))
+    stamps.set("notebooks", digest(requirements))
+
+
 def _python_digest(extra: str, version: str) -> str:
     return digest(
         ROOT / "requirements" / f"{extra}.txt", ROOT / "pyproject.toml", version.rpartition(".")[0], str(ROOT)
@@ -300,8 +312,19 @@ def needs_mariadb() -> bool:
     )
 
 
-def setup(extra: str, local: Path) -> None:
-    """Do every step that is not done yet, side by side where they don't need each other."""
+def setup(extra: str, local: Path, *, notebooks: bool = False) -> None:
+    """Do every step that is not done yet, side by side where they don't need each other; then JupyterLab, if wanted."""
+    _setup(extra, local)
+    if notebooks:
+        display = Display()
+        try:
+            stamps = Stamps(local / "stamps.json")
+            display.step("JupyterLab", lambda tell: install_notebooks(local, stamps, tell))
+        finally:
+            display.close()
+
+
+def _setup(extra: str, local: Path) -> None:
     if not sys.platform.startswith("linux"):
         raise PinlineError("the embedded stack runs on Linux and WSL 2: use Docker on this system")
     local.mkdir(parents=True, exist_ok=True)
@@ -356,10 +379,11 @@ def main() -> int:
     """Set up; an error is its text."""
     parser = argparse.ArgumentParser(prog="make setup", description=__doc__)
     parser.add_argument("--dev", action="store_true", help="with what tests and checks need")
+    parser.add_argument("--notebooks", action="store_true", help="with JupyterLab")
     parser.add_argument("--local", type=Path, default=ROOT / ".local", help="where downloads go (default %(default)s)")
     arguments = parser.parse_args()
     try:
-        setup("dev" if arguments.dev else "native", arguments.local.resolve())
+        setup("dev" if arguments.dev else "native", arguments.local.resolve(), notebooks=arguments.notebooks)
     except PinlineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
