@@ -53,8 +53,6 @@ class Run(_Base):
     message: Mapped[str] = mapped_column(default="")
     canceled: Mapped[bool] = mapped_column(default=False)
     pid: Mapped[int | None]
-    process_started: Mapped[float | None]
-    """With the pid it tells the process from a later one that got the same number."""
     spark_session: Mapped[str | None]
 
     @property
