@@ -27,7 +27,7 @@ down: setup  ## stop all services; data stays
 status: setup  ## show what runs and where [FORMAT=json]
 	@$(PINLINE) status $${FORMAT:+--format "$$FORMAT"}
 
-logs: setup  ## show a log [SERVICE=s3|kafka|mysql|spark|gateway|sink|kinesis|stream FOLLOW=1]
+logs: setup  ## show a log [SERVICE=s3|kafka|mysql|spark|gateway|sink|kinesis|stream|workspace FOLLOW=1]
 	@$(PINLINE) logs "$${SERVICE:?is missing, such as: make logs SERVICE=sink}" $${FOLLOW:+--follow}
 
 doctor: setup  ## say where every setting points and whether it answers [FORMAT=json; AWS=1: what an account lacks]

@@ -80,6 +80,11 @@ class Settings(BaseSettings):
     stream_ui_port: Port = 4041
     stream_metrics_port: Port = 8004
     stream_driver_memory: Annotated[str, Field(pattern=r"^\d+[mg]$")] = "640m"
+    databricks_host: str = "http://127.0.0.1:8001"
+    """Where the workspace listens."""
+    databricks_token: SecretStr | None = None
+    workspace_parallel_runs: Annotated[int, Field(ge=1, le=64)] = 2
+    """How many tasks work at once; more of them wait."""
     workspace_root: Path = Path("spark")
     """The folder whose notebooks and Python files runs may name."""
     jupyter_port: Port = 8888
@@ -94,7 +99,7 @@ class Settings(BaseSettings):
     pinline_data: Path = Path(".local/data")
     """What the embedded stack and the emulator store, and their logs."""
 
-    @field_validator("aws_endpoint_url_s3", "aws_endpoint_url_kinesis", "api_invoke_url")
+    @field_validator("aws_endpoint_url_s3", "aws_endpoint_url_kinesis", "api_invoke_url", "databricks_host")
     @classmethod
     def _is_http_url(cls, value: str | None) -> str | None:
         if value is None:
@@ -165,7 +170,7 @@ def _lines(error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors():
         key = "_".join(str(part) for part in problem["loc"]).upper()
-        value = "***" if "PASSWORD" in key or "SECRET" in key else repr(problem["input"])
+        value = "***" if any(word in key for word in ("PASSWORD", "SECRET", "TOKEN")) else repr(problem["input"])
         lines.append(f"  {key} has the value {value}: {problem['msg'].removeprefix('Value error, ')}")
     return lines
 

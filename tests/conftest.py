@@ -15,6 +15,7 @@ _KINDS = (
     "spark_queries",
     "stream",
     "notebooks",
+    "workspace",
 )
 pytest_plugins = [f"tests.fixtures.{kind}" for kind in _KINDS]
 

@@ -122,6 +122,12 @@ def spark(settings: Settings) -> None:
             raise ConnectionError(f"no gRPC answer from {host}:{port}") from None
 
 
+def workspace(settings: Settings) -> None:
+    """The workspace says that runs can work: its database and Spark answer."""
+    host, port = own.workspace_address(settings)
+    _get(f"http://{host}:{port}/readyz")
+
+
 def problem(check: Check, settings: Settings) -> str | None:
     """Return why the service is not ready, as one line, or None if it is."""
     return examine(check, settings)[1]

@@ -95,6 +95,13 @@ SERVICES: dict[str, Service] = {
             needs=frozenset({"kinesis", "streams", "s3", "bucket"}),
             detail=ready.stream_detail,
         ),
+        Service(
+            "workspace",
+            own.workspace,
+            ready.workspace,
+            lambda settings: {"DATABRICKS_HOST": own.workspace_address(settings)},
+            needs=frozenset({"spark"}),
+        ),
     )
 }
 """In the order in which they are shown."""

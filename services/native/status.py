@@ -47,7 +47,12 @@ def shown_address(settings: Settings, service: Service) -> str:
         host, port = next(iter(service.ports(settings).values()))
     except SettingsError as error:
         return str(error)
-    urls = {"s3": settings.aws_endpoint_url_s3, "gateway": settings.api_invoke_url, "spark": settings.spark_remote}
+    urls = {
+        "s3": settings.aws_endpoint_url_s3,
+        "gateway": settings.api_invoke_url,
+        "spark": settings.spark_remote,
+        "workspace": settings.databricks_host,
+    }
     return urls.get(service.name) or f"{host}:{port}"
 
 

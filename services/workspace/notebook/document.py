@@ -31,11 +31,11 @@ def read(path: Path) -> NotebookNode:
     return notebook
 
 
-def find(root: Path, path: str, beside: Path) -> Path:
-    """Return the file of a notebook that another one names, with or without its suffix.
+def locate(root: Path, path: str, beside: Path) -> Path:
+    """Return where in the workspace `path` points to, whether or not something is there.
 
     `path` is relative to the folder `beside`, or absolute in the workspace, whose folder is `root`: `/a/b`,
-    `/Workspace/a/b`. Raises DataError when there is no such file, or when it is outside of the workspace.
+    `/Workspace/a/b`. Raises DataError when that is outside of the workspace.
     """
     inside = root.resolve()
     base = inside / re.sub(r"^/(Workspace(?=/))?/*", "", path) if path.startswith("/") else beside / path
@@ -44,9 +44,18 @@ def find(root: Path, path: str, beside: Path) -> Path:
     found = base.resolve()
     if not found.is_relative_to(inside):
         raise DataError(
-            f"opening the notebook {path!r}: {found} is outside of the workspace's folder {inside} (WORKSPACE_ROOT). "
-            "Move the notebook into it."
+            f"opening {path!r}: {found} is outside of the workspace's folder {inside} (WORKSPACE_ROOT). "
+            "Move the file into it."
         )
+    return found
+
+
+def find(root: Path, path: str, beside: Path) -> Path:
+    """Return the file of a notebook that a run or another notebook names, with or without its suffix.
+
+    Raises DataError when there is no such file, or when it is outside of the workspace (see `locate`).
+    """
+    found = locate(root, path, beside)
     for candidate in (found, *(found.with_name(found.name + suffix) for suffix in SUFFIXES)):
         if candidate.is_file():
             return candidate
