@@ -131,8 +131,17 @@ def ended(settings: Settings, task: Run, code: int) -> Ended:
         return Ended("SUCCESS")
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     tail = tail_of(left.log)
-    said = next((line for line in reversed(tail.splitlines()) if line.strip()), "it printed nothing")
-    return Ended("FAILED", f"the process {how}: {said[:500]}", tail)
+    return Ended("FAILED", f"the process {how}: {_said(tail)[:500]}", tail)
+
+
+def _said(output: str) -> str:
+    """Return the line of a program's output that says what went wrong: of a traceback the error, whose text may go on
+    with the JVM's stack; else the last line."""
+    _, found, trace = output.rpartition("Traceback (most recent call last):\n")
+    lines = [line for line in (trace if found else output).splitlines() if line.strip()]
+    if found and (error := next((line for line in lines if not line[0].isspace()), None)):
+        return error
+    return lines[-1] if lines else "it printed nothing"
 
 
 def tail_of(file: Path, size: int = _TAIL) -> str:

@@ -6,7 +6,7 @@ import httpx
 import psutil
 import pytest
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import InvalidParameterValue, PermissionDenied
+from databricks.sdk.errors import PermissionDenied, ResourceDoesNotExist
 from databricks.sdk.service import jobs
 
 from tests.fixtures.backends import wait_until
@@ -186,6 +186,24 @@ def test_lists_come_in_pages_that_lead_to_each_other(workspace: Workspace) -> No
     assert found == made[::-1]
 
 
+def test_after_a_kill_a_run_at_work_has_failed_and_says_why_and_one_that_waited_goes_on(
+    own_workspace: Workspace, tmp_path: Path
+) -> None:
+    note = tmp_path / "child"
+    at_work = own_workspace.submit("endless_child.py", str(note))
+    wait_until(lambda: _pid(str(note)) > 0, 30, "the task has begun")
+    waiting = own_workspace.submit("hello.py", "later")
+    own_workspace.wait(waiting, "QUEUED")
+    own_workspace.kill()
+    own_workspace.start()
+    lost = own_workspace.wait(at_work)
+    assert lost["state"]["life_cycle_state"] == "INTERNAL_ERROR"
+    assert "the workspace service ended while it was at work" in lost["state"]["state_message"]
+    assert not psutil.pid_exists(_pid(str(note)))
+    assert own_workspace.wait(waiting)["state"]["result_state"] == "SUCCESS"
+    assert own_workspace.output(waiting)["logs"] == "hello later\n"
+
+
 def test_databricks_own_client_submits_waits_and_reads_the_output(workspace: Workspace) -> None:
     client = workspace.sdk
     task = jobs.SubmitTask(task_key="greet", spark_python_task=jobs.SparkPythonTask("hello.py", parameters=["sdk"]))
@@ -216,7 +234,7 @@ def test_databricks_own_client_makes_a_job_and_cancels_its_run(workspace: Worksp
 
 
 def test_databricks_own_client_gets_its_own_errors(workspace: Workspace) -> None:
-    with pytest.raises(InvalidParameterValue, match="Run 987654321 does not exist"):
+    with pytest.raises(ResourceDoesNotExist, match="Run 987654321 does not exist"):
         workspace.sdk.jobs.get_run(987654321)
     with pytest.raises(PermissionDenied):
         list(WorkspaceClient(host=workspace.url, token=TOKEN + "x").jobs.list())

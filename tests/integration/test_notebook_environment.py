@@ -1,13 +1,11 @@
 """What a Databricks notebook finds, on a real Spark server and a real S3."""
 
-from typing import Any
-
-import httpx
 import pytest
 
 from pinline import aws
 from pinline.settings import ROOT, Settings
 from tests.fixtures.backends import wait_until
+from tests.fixtures.lake import running_jobs
 from tests.fixtures.notebooks import StartNotebook
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(600)]
@@ -43,10 +41,10 @@ def test_a_notebook_finds_what_databricks_gives_it(start_notebook: StartNotebook
 def test_a_cancelled_notebook_leaves_no_work_on_the_server(start_notebook: StartNotebook, settings: Settings) -> None:
     run = start_notebook(NOTEBOOKS / "endless.py", settings)
     run.wait_for("output", "begun")
-    wait_until(lambda: bool(_running_jobs(settings)), 120, "Spark works for the notebook")
+    wait_until(lambda: bool(running_jobs(settings)), 120, "Spark works for the notebook")
     run.cancel()
     assert (run.code, run.result["state"]) == (1, "CANCELED")
-    wait_until(lambda: not _running_jobs(settings), 60, "Spark has stopped")
+    wait_until(lambda: not running_jobs(settings), 60, "Spark has stopped")
 
 
 def test_a_run_lasts_as_long_as_its_streaming_queries_and_a_shared_checkpoint_is_explained(
@@ -56,10 +54,3 @@ def test_a_run_lasts_as_long_as_its_streaming_queries_and_a_shared_checkpoint_is
     run.wait_for("streaming", "ticks")
     assert "belongs to the query that writes to ticks; the one that writes to other needs its own" in run.text
     assert run.cancel().result["state"] == "CANCELED"
-
-
-def _running_jobs(settings: Settings) -> list[Any]:
-    base = f"http://127.0.0.1:{settings.spark_ui_port}/api/v1/applications"
-    application = httpx.get(base, timeout=60).json()[0]["id"]
-    found: list[Any] = httpx.get(f"{base}/{application}/jobs?status=running", timeout=60).json()
-    return found
