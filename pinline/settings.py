@@ -83,6 +83,17 @@ class Settings(BaseSettings):
     quality_max_quarantined: Annotated[float, Field(ge=0, le=1)] = 1.0
     """A share of a run's rows; 1.0 never fails."""
 
+    databricks_host: str = "http://127.0.0.1:8001"
+    """The workspace; the local one listens here."""
+    databricks_token: SecretStr | None = None
+    databricks_notebook_root: str = "/Workspace"
+    """Where the workspace has the folder `spark` of the checkout."""
+    databricks_cluster_id: str = "pinline"
+
+    airflow_port: Port = 8080
+    airflow_password: SecretStr | None = None
+    """Of Airflow's user `admin`."""
+
     pinline_fault: str = ""
     """For tests: the write after which the process is killed (pinline/fault.py)."""
 
@@ -91,7 +102,7 @@ class Settings(BaseSettings):
     pinline_data: Path = Path(".local/data")
     """What the embedded stack and the emulator store, and their logs."""
 
-    @field_validator("aws_endpoint_url_s3", "aws_endpoint_url_kinesis", "api_invoke_url")
+    @field_validator("aws_endpoint_url_s3", "aws_endpoint_url_kinesis", "api_invoke_url", "databricks_host")
     @classmethod
     def _is_http_url(cls, value: str | None) -> str | None:
         if value is None:
@@ -162,7 +173,7 @@ def _lines(error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors():
         key = "_".join(str(part) for part in problem["loc"]).upper()
-        value = "***" if "PASSWORD" in key or "SECRET" in key else repr(problem["input"])
+        value = "***" if any(word in key for word in ("PASSWORD", "SECRET", "TOKEN")) else repr(problem["input"])
         lines.append(f"  {key} has the value {value}: {problem['msg'].removeprefix('Value error, ')}")
     return lines
 

@@ -12,7 +12,7 @@ from pinline.settings import ROOT, Settings
 
 EXAMPLE = ROOT / ".env.example"
 _ASSIGNMENT = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)$")
-_SECRETS = ("PASSWORD", "SECRET_ACCESS_KEY")
+_SECRETS = ("PASSWORD", "SECRET_ACCESS_KEY", "DATABRICKS_TOKEN")
 
 
 def ensure(file: Path, example: Path = EXAMPLE) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import logging
 import socket
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Literal
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -12,7 +13,7 @@ import grpc  # type: ignore[import-untyped]
 import pymysql
 from kafka.admin import KafkaAdminClient
 
-from native import own
+from native import own, supervise
 from pinline.errors import SettingsError
 from pinline.kafka import kafka_python_config
 from pinline.settings import Settings, address, secret
@@ -119,6 +120,32 @@ def spark(settings: Settings) -> None:
             grpc.channel_ready_future(channel).result(timeout=_SECONDS)
         except grpc.FutureTimeoutError:
             raise ConnectionError(f"no gRPC answer from {host}:{port}") from None
+
+
+def airflow_api(settings: Settings) -> None:
+    """Airflow's health route answers, and its database does."""
+    if (status := _airflow_health(settings)["metadatabase"]["status"]) != "healthy":
+        raise ConnectionError(f"its database is {status}")
+
+
+def airflow_part(service: str, part: str) -> Check:
+    """Return the check of a process of Airflow's: it has told the database that it lives, since it was started."""
+
+    def check(settings: Settings) -> None:
+        health = _airflow_health(settings)[part]
+        beat = health[f"latest_{part}_heartbeat"]
+        if health["status"] != "healthy" or beat is None:
+            raise ConnectionError(f"Airflow has not heard of it lately (last: {beat})")
+        supervisor = supervise.connect(settings)
+        if supervisor and datetime.fromisoformat(beat).timestamp() < supervisor.programs()[service].start:
+            raise ConnectionError(f"Airflow has not heard of it since it was started (last: {beat})")
+
+    return check
+
+
+def _airflow_health(settings: Settings) -> dict[str, Any]:
+    health: dict[str, Any] = json.loads(_get(f"http://127.0.0.1:{settings.airflow_port}/api/v2/monitor/health"))
+    return health
 
 
 def problem(check: Check, settings: Settings) -> str | None:
