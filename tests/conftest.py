@@ -3,7 +3,19 @@
 import atexit
 import os
 
-_KINDS = ("backends", "lake", "kinesis", "gateway", "sink", "emulator", "cloud", "replay", "spark_queries", "stream")
+_KINDS = (
+    "backends",
+    "lake",
+    "kinesis",
+    "gateway",
+    "sink",
+    "emulator",
+    "cloud",
+    "replay",
+    "spark_queries",
+    "stream",
+    "airflow",
+)
 pytest_plugins = [f"tests.fixtures.{kind}" for kind in _KINDS]
 
 

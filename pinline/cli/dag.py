@@ -1,10 +1,9 @@
 """`pinline dag`: run the batch through Airflow and watch its tasks; the exit code is the run's result."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Protocol
 
 from rich.live import Live
 from rich.markup import escape
@@ -33,10 +32,8 @@ class RunFailedError(PinlineError):
     """A run of the DAG failed."""
 
 
-class Show(Protocol):
-    """Takes the run and its tasks as they are now."""
-
-    def __call__(self, run: DagRun, tasks: list[Task]) -> None: ...
+Show = Callable[[DagRun, list[Task]], None]
+"""Takes the run and its tasks as they are now."""
 
 
 def run(settings: Settings, *, full_refresh: bool) -> None:
@@ -108,7 +105,11 @@ def _display() -> Iterator[Show]:
     """Show each task's state: a table that changes on a terminal, a line a change otherwise."""
     if out.is_terminal:
         with Live(console=out, refresh_per_second=4) as live:
-            yield lambda run, tasks: live.update(_table(run, tasks))
+
+            def show(run: DagRun, tasks: list[Task]) -> None:
+                live.update(_table(run, tasks))
+
+            yield show
     else:
         seen: dict[str, str] = {}
 
