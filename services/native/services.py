@@ -96,6 +96,23 @@ SERVICES: dict[str, Service] = {
             detail=ready.stream_detail,
         ),
         Service(
+            "workspace",
+            lambda s: __import__("native.launch").launch.Launch(
+                command=(
+                    __import__("sys").executable,
+                    "/tmp/hd-tmp/fakews.py",
+                    *map(str, __import__("pinline.settings").settings.address(s.databricks_host)),
+                    s.databricks_token.get_secret_value(),
+                    "/tmp/hd/spark",
+                )
+            ),
+            lambda s: (
+                __import__("socket")
+                .create_connection(__import__("pinline.settings").settings.address(s.databricks_host))
+                .close()
+            ),
+            lambda s: {"DATABRICKS_HOST": __import__("pinline.settings").settings.address(s.databricks_host)},
+        Service(
             "airflow-api",
             airflow.launch("api-server"),
             ready.airflow_api,
