@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PINLINE := $(PY) -m pinline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor seed emulate wait dag batch stream stream-reset results sql rebuild accounting replay demo reset clean test test-unit test-faults chaos mutations bench lint format requirements
+.PHONY: help setup setup-dev up down status logs doctor seed emulate wait dag batch stream stream-reset results sql notebooks rebuild accounting replay demo reset clean test test-unit test-faults chaos mutations bench lint format requirements
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ down: setup  ## stop all services; data stays
 status: setup  ## show what runs and where [FORMAT=json]
 	@$(PINLINE) status $${FORMAT:+--format "$$FORMAT"}
 
-logs: setup  ## show a log [SERVICE=s3|kafka|mysql|spark|gateway|sink|kinesis|stream|airflow-api|... FOLLOW=1]
+logs: setup  ## show a log [SERVICE=s3|kafka|mysql|spark|gateway|sink|kinesis|stream|workspace|airflow-api|... FOLLOW=1]
 	@$(PINLINE) logs "$${SERVICE:?is missing, such as: make logs SERVICE=sink}" $${FOLLOW:+--follow}
 
 doctor: setup  ## say where every setting points and whether it answers [FORMAT=json; AWS=1: what an account lacks]
@@ -45,7 +45,7 @@ wait: setup  ## wait until all that Kafka holds is in S3, and Kinesis's records 
 dag: setup  ## run the batch through Airflow and follow its tasks [FULL_REFRESH=1]
 	@$(PINLINE) dag $${FULL_REFRESH:+--full-refresh}
 
-batch: setup  ## run the batch: S3 to silver to gold
+batch: setup  ## run the batch by itself: S3 to silver to gold
 	@$(PY) -m lakehouse.batch
 
 stream: setup  ## run the streaming job here: Kinesis to Delta (after `make up` it runs already, as the service `stream`)
@@ -59,6 +59,10 @@ results: setup  ## show the nine answers [FORMAT=json]
 
 sql: setup  ## ask Spark [Q="SELECT ..."]
 	@$(PY) -m lakehouse.sql "$${Q:?is missing, such as: make sql Q='SHOW TABLES IN gold'}"
+
+notebooks:  ## open JupyterLab on the notebooks, beside a running stack (JUPYTER_PORT)
+	@sh services/native/setup.sh --notebooks
+	@$(PY) -m workspace.notebook.lab
 
 rebuild: setup  ## make silver and gold anew from S3
 	@$(PY) -m lakehouse.rebuild

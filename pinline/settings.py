@@ -80,12 +80,17 @@ class Settings(BaseSettings):
     stream_ui_port: Port = 4041
     stream_metrics_port: Port = 8004
     stream_driver_memory: Annotated[str, Field(pattern=r"^\d+[mg]$")] = "640m"
+    databricks_host: str = "http://127.0.0.1:8001"
+    """Where the workspace listens."""
+    databricks_token: SecretStr | None = None
+    workspace_parallel_runs: Annotated[int, Field(ge=1, le=64)] = 2
+    """How many tasks work at once; more of them wait."""
+    workspace_root: Path = Path("spark")
+    """The folder whose notebooks and Python files runs may name."""
+    jupyter_port: Port = 8888
     quality_max_quarantined: Annotated[float, Field(ge=0, le=1)] = 1.0
     """A share of a run's rows; 1.0 never fails."""
 
-    databricks_host: str = "http://127.0.0.1:8001"
-    """The workspace; the local one listens here."""
-    databricks_token: SecretStr | None = None
     databricks_notebook_root: str = "/Workspace"
     """Where the workspace has the folder `spark` of the checkout."""
     databricks_cluster_id: str = "pinline"
@@ -119,7 +124,7 @@ class Settings(BaseSettings):
             raise ValueError("expected an address such as sc://127.0.0.1:15002")
         return value
 
-    @field_validator("sink_config", "pinline_local", "pinline_data", "rds_ssl_ca", "kafka_ssl_ca")
+    @field_validator("sink_config", "workspace_root", "pinline_local", "pinline_data", "rds_ssl_ca", "kafka_ssl_ca")
     @classmethod
     def _from_the_checkout(cls, value: Path | None) -> Path | None:
         return value and ROOT / value.expanduser()

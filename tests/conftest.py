@@ -14,6 +14,8 @@ _KINDS = (
     "replay",
     "spark_queries",
     "stream",
+    "notebooks",
+    "workspace",
     "airflow",
 )
 pytest_plugins = [f"tests.fixtures.{kind}" for kind in _KINDS]

@@ -31,7 +31,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 _out = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 _err = Console(stderr=True, highlight=False)
 
-_DATA_FOLDERS = ("mysql", "kafka", "s3", "spark", "emulator", "airflow", "log", "run")
+_DATA_FOLDERS = ("mysql", "kafka", "s3", "spark", "emulator", "workspace", "airflow", "log", "run")
 
 
 class Format(StrEnum):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from native import envfile, preflight, ready
 from native.mysql import find_server
@@ -14,7 +14,7 @@ from pinline import java
 from pinline.aws import kinesis_client, s3_client
 from pinline.errors import PinlineError
 from pinline.events import streams
-from pinline.settings import Settings, env_file
+from pinline.settings import Settings, env_file, secret
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ def systems(settings: Settings) -> list[Finding]:
         ("API", settings.api_invoke_url, "API_INVOKE_URL", _api),
         ("Airflow", f"http://127.0.0.1:{settings.airflow_port}", "AIRFLOW_PORT", ready.airflow_api),
         ("Spark", settings.spark_remote or "local mode", "SPARK_REMOTE", ready.spark),
+        ("Databricks", settings.databricks_host, "DATABRICKS_HOST, DATABRICKS_TOKEN", _jobs_api),
         ("sink", f"127.0.0.1:{settings.sink_metrics_port}", "SINK_METRICS_PORT", ready.sink),
     ]
 
@@ -102,6 +103,14 @@ def _streams(settings: Settings) -> None:
     client = kinesis_client(settings, attempts=1)
     for stream in streams(settings.user_id):
         client.describe_stream_summary(StreamName=stream)
+
+
+def _jobs_api(settings: Settings) -> None:
+    """The Jobs API takes the token."""
+    token = secret(settings.databricks_token, "DATABRICKS_TOKEN")
+    headers = {"authorization": f"Bearer {token}"}
+    request = Request(f"{settings.databricks_host}/api/2.2/jobs/list?limit=1", headers=headers)  # noqa: S310  # a setting
+    urlopen(request, timeout=5).close()  # noqa: S310
 
 
 def _api(settings: Settings) -> None:

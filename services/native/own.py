@@ -37,6 +37,11 @@ def stream(settings: Settings) -> Launch:
     return _module("lakehouse.stream", folders=(settings.pinline_data / "spark",))
 
 
+def workspace(settings: Settings) -> Launch:
+    """Return how the workspace is started; it keeps its runs in `workspace` of the data folder."""
+    return _module("workspace", folders=(settings.pinline_data / "workspace",))
+
+
 def gateway_address(settings: Settings) -> tuple[str, int]:
     """Return host and port of the gateway's front with a stage."""
     return address(settings.api_invoke_url)
@@ -45,6 +50,11 @@ def gateway_address(settings: Settings) -> tuple[str, int]:
 def kinesis_address(settings: Settings) -> tuple[str, int]:
     """Return host and port of the Kinesis service; without AWS_ENDPOINT_URL_KINESIS nobody is sent there."""
     return address(settings.aws_endpoint_url_kinesis or "http://127.0.0.1:4567")
+
+
+def workspace_address(settings: Settings) -> tuple[str, int]:
+    """Return host and port of the workspace."""
+    return address(settings.databricks_host)
 
 
 def spark_address(settings: Settings) -> tuple[str, int]:

@@ -122,6 +122,12 @@ def spark(settings: Settings) -> None:
             raise ConnectionError(f"no gRPC answer from {host}:{port}") from None
 
 
+def workspace(settings: Settings) -> None:
+    """The workspace says that runs can work: its database and Spark answer."""
+    host, port = own.workspace_address(settings)
+    _get(f"http://{host}:{port}/readyz")
+
+
 def airflow_api(settings: Settings) -> None:
     """Airflow's health route answers, and its database does."""
     if (status := _airflow_health(settings)["metadatabase"]["status"]) != "healthy":

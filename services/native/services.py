@@ -97,21 +97,11 @@ SERVICES: dict[str, Service] = {
         ),
         Service(
             "workspace",
-            lambda s: __import__("native.launch").launch.Launch(
-                command=(
-                    __import__("sys").executable,
-                    "/tmp/hd-tmp/fakews.py",
-                    *map(str, __import__("pinline.settings").settings.address(s.databricks_host)),
-                    s.databricks_token.get_secret_value(),
-                    "/tmp/hd/spark",
-                )
-            ),
-            lambda s: (
-                __import__("socket")
-                .create_connection(__import__("pinline.settings").settings.address(s.databricks_host))
-                .close()
-            ),
-            lambda s: {"DATABRICKS_HOST": __import__("pinline.settings").settings.address(s.databricks_host)},
+            own.workspace,
+            ready.workspace,
+            lambda settings: {"DATABRICKS_HOST": own.workspace_address(settings)},
+            needs=frozenset({"spark"}),
+        ),
         Service(
             "airflow-api",
             airflow.launch("api-server"),

@@ -203,6 +203,18 @@ def install_python_parts(local: Path, stamps: Stamps, extra: str, tell: Tell) ->
     stamps.set("python", f"{extra} {wanted[extra]}")
 
 
+def install_notebooks(local: Path, stamps: Stamps, tell: Tell) -> None:
+    """Install JupyterLab into `.venv`, which `make notebooks` alone needs."""
+    requirements = ROOT / "requirements" / "notebooks.txt"
+    lab = next((VENV / "lib").glob("python3*/site-packages/jupyterlab"), None)
+    if lab and stamps.holds("notebooks", digest(requirements)):
+        return
+    tell("packages of requirements/notebooks.txt")
+    command = [find_uv(local), "pip", "install", "--python", VENV / "bin" / "python", "--require-hashes"]
+    run([*command, "-r", requirements], "installing requirements/notebooks.txt", **uv_environment(local))
+    stamps.set("notebooks", digest(requirements))
+
+
 def install_airflow(local: Path, stamps: Stamps, tell: Tell) -> None:
     """Make the environment that Airflow has for itself, `airflow`: its packages' versions are not ours."""
     target = local / "airflow"
@@ -213,7 +225,8 @@ def install_airflow(local: Path, stamps: Stamps, tell: Tell) -> None:
     environment = uv_environment(local)
     python = target / "bin" / "python"
     if not python.exists() or subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
-        run([uv, "venv", "--clear", "--no-project", "--python", sys.executable, target], "making it", **environment)
+        made = [uv, "venv", "--clear", "--no-project", "--python", sys.executable, target]
+        run(made, "making Airflow's environment", **environment)
     tell("packages of requirements/airflow.txt")
     run(
         [uv, "pip", "sync", "--python", python, "--require-hashes", ROOT / "requirements" / "airflow.txt"],
@@ -325,8 +338,19 @@ def needs_mariadb() -> bool:
     )
 
 
-def setup(extra: str, local: Path) -> None:
-    """Do every step that is not done yet, side by side where they don't need each other."""
+def setup(extra: str, local: Path, *, notebooks: bool = False) -> None:
+    """Do every step that is not done yet, side by side where they don't need each other; then JupyterLab, if wanted."""
+    _setup(extra, local)
+    if notebooks:
+        display = Display()
+        try:
+            stamps = Stamps(local / "stamps.json")
+            display.step("JupyterLab", lambda tell: install_notebooks(local, stamps, tell))
+        finally:
+            display.close()
+
+
+def _setup(extra: str, local: Path) -> None:
     if not sys.platform.startswith("linux"):
         raise PinlineError("the embedded stack runs on Linux and WSL 2: use Docker on this system")
     local.mkdir(parents=True, exist_ok=True)
@@ -337,7 +361,7 @@ def setup(extra: str, local: Path) -> None:
     free = shutil.disk_usage(local).free
     if free < 3_500_000_000:
         raise PinlineError(
-            f"{free / 1e9:.1f} GB are free in {local}, 3.5 GB are needed: free some, or move the checkout"
+            f"{free / 1e9:.1f} GB are free in {local}, 3.5 are needed: free some, or move the checkout"
         )
     display = Display()
     try:
@@ -387,10 +411,11 @@ def main() -> int:
     """Set up; an error is its text."""
     parser = argparse.ArgumentParser(prog="make setup", description=__doc__)
     parser.add_argument("--dev", action="store_true", help="with what tests and checks need")
+    parser.add_argument("--notebooks", action="store_true", help="with JupyterLab")
     parser.add_argument("--local", type=Path, default=ROOT / ".local", help="where downloads go (default %(default)s)")
     arguments = parser.parse_args()
     try:
-        setup("dev" if arguments.dev else "native", arguments.local.resolve())
+        setup("dev" if arguments.dev else "native", arguments.local.resolve(), notebooks=arguments.notebooks)
     except PinlineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Finds a Python, then setup.py brings the rest. Options: --dev (what tests need), --python PROGRAM.
+# Finds a Python, then setup.py brings the rest. Options: --dev (what tests need), --notebooks (JupyterLab), --python PROGRAM.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 

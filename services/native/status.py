@@ -50,7 +50,12 @@ def shown_address(settings: Settings, service: Service) -> str:
     if not ports:
         return ""
     host, port = next(iter(ports.values()))
-    urls = {"s3": settings.aws_endpoint_url_s3, "gateway": settings.api_invoke_url, "spark": settings.spark_remote}
+    urls = {
+        "s3": settings.aws_endpoint_url_s3,
+        "gateway": settings.api_invoke_url,
+        "spark": settings.spark_remote,
+        "workspace": settings.databricks_host,
+    }
     return urls.get(service.name) or f"{host}:{port}"
 
 

@@ -49,6 +49,8 @@ def command(settings: Settings, conf: Mapping[str, str], folder: Path, program: 
         "-cp",
         os.pathsep.join([f"{SPARK_HOME}/jars/slf4j-api-2.0.17.jar", f"{SPARK_HOME}/jars/*", f"{_jars(settings)}/*"]),
         f"-Xmx{settings.spark_driver_memory}",
+        # a query's end matches a regular expression with the text of what failed, which overflows a stack of 1 MB
+        "-Xss4m",
         # a job of seconds gains nothing from the second compiler or from parallel collection
         "-XX:TieredStopAtLevel=1",
         "-XX:+UseSerialGC",
@@ -71,10 +73,12 @@ def command(settings: Settings, conf: Mapping[str, str], folder: Path, program: 
     ]
 
 
-def environment(bind: str = "127.0.0.1") -> dict[str, str]:
-    """Return this process's environment with what Spark's JVM needs: its home, this Python for its
-    workers, and the address that its ports are bound to."""
+def environment(settings: Settings, bind: str = "127.0.0.1") -> dict[str, str]:
+    """Return this process's environment with what Spark's JVM needs: its home, this Python for its workers, the address
+    that its ports are bound to, and where Kinesis is, for queries that don't say (`pyspark_kinesis`)."""
     inherited = {name: value for name, value in os.environ.items() if name != "SPARK_REMOTE"}  # it would start a client
+    if settings.aws_endpoint_url_kinesis:
+        inherited["AWS_ENDPOINT_URL_KINESIS"] = settings.aws_endpoint_url_kinesis
     return {**inherited, "SPARK_HOME": str(SPARK_HOME), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": bind}
 
 
@@ -88,7 +92,7 @@ def start_driver(settings: Settings, conf: Mapping[str, str], kept_open: tuple[i
     process = subprocess.Popen(
         command(settings, conf, folder, ["pyspark-shell"]),
         stdin=subprocess.PIPE,  # the JVM ends when this pipe closes
-        env={**environment(), "_PYSPARK_DRIVER_CONN_INFO_PATH": str(address)},
+        env={**environment(settings), "_PYSPARK_DRIVER_CONN_INFO_PATH": str(address)},
         cwd=folder,
         start_new_session=True,  # Ctrl-C is for this process
         pass_fds=kept_open,

@@ -38,7 +38,7 @@ def main() -> None:
     program = ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
     command = jvm.command(settings, server_conf(settings, bind), folder, program)
     os.chdir(folder)
-    os.execve(command[0], command, jvm.environment(bind))  # noqa: S606  # a shell would only be in the way
+    os.execve(command[0], command, jvm.environment(settings, bind))  # noqa: S606  # a shell would only be in the way
 
 
 if __name__ == "__main__":

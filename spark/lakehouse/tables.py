@@ -162,6 +162,13 @@ def register(lake: Lake) -> None:
         )
 
 
+def use_notebook(lake: Lake) -> None:
+    """Give the session the tables' names, and `notebook` as the schema of names without one: what people write by hand
+    goes there, since every other schema belongs to one writer."""
+    register(lake)
+    lake.spark.sql("USE notebook")
+
+
 def literal(text: str) -> str:
     """Return a text as SQL writes it. (Statements other than SELECT take no parameters.)"""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,6 +1,7 @@
 """The streaming job: real Kinesis, Kafka, S3 and Spark; what it can't use is set aside, what comes again is dropped."""
 
 import json
+import time
 
 import pytest
 
@@ -8,14 +9,16 @@ from lakehouse import inspect
 from lakehouse.stream import checkpoint, reset
 from pinline import aws
 from pinline.errors import StateError
-from pinline.events import EVENTS
+from pinline.events import EVENTS, GEO
 from pinline.replay.streams import replay_stream
 from tests.faults.proxy import FaultProxy, any_request, cut
 from tests.fixtures.backends import wait_until
+from tests.fixtures.kinesis import StartKinesis
 from tests.fixtures.stream import Stream, record
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(1800)]
 
+OUTAGE_SECONDS = 60
 MOMENTS = ["read", "quarantine", "pin", "geo", "user", "batch"]
 
 
@@ -126,8 +129,9 @@ def _names(stream: Stream, folder: str) -> list[str]:
     return [name for name in names if name.isdecimal()]
 
 
-def test_a_stream_that_was_made_again_is_an_error_and_a_reset_goes_on(running: Stream) -> None:
+def test_a_stream_deleted_under_the_job_is_named_and_when_it_is_made_again_a_reset_goes_on(running: Stream) -> None:
     running.delete_stream("geo")
+    wait_until(lambda: _names_the_stream(running, "make up"), 120, "the job says what makes the stream")
     running.make_stream("geo")
     wait_until(lambda: "make stream-reset" in (running.status()["problem"] or ""), 60, "the job says what to do")
     running.stop()
@@ -139,8 +143,46 @@ def test_a_stream_that_was_made_again_is_an_error_and_a_reset_goes_on(running: S
     assert len(set(running.keys("geo"))) == len(running.keys("geo"))
 
 
+def test_a_stream_that_is_not_there_at_the_start_is_named_and_the_job_goes_on_when_it_is(stream: Stream) -> None:
+    stream.stop()
+    stream.delete_stream("geo")
+    reset.reset(stream.settings)
+    stream.start()
+    wait_until(lambda: _names_the_stream(stream, "make up"), 120, "the job says what makes the stream")
+    assert not stream.status()["ready"]
+    stream.make_stream("geo")
+    stream.put_events(902)
+    stream.ready()
+    stream.wait()
+    assert 902 in stream.keys("geo")
+
+
+def _names_the_stream(stream: Stream, advice: str) -> bool:
+    problem = stream.status()["problem"] or ""
+    return GEO.stream(stream.settings.user_id) in problem and advice in problem
+
+
+def test_refused_credentials_are_told_and_with_the_right_ones_the_job_goes_on(
+    stream: Stream, start_kinesis: StartKinesis
+) -> None:
+    stream.stop()
+    with start_kinesis(
+        stream.settings.kafka_bootstrap_servers, "--no-limits", "--access-keys", "test:right"
+    ) as guarded:
+        stream.start(aws_endpoint_url_kinesis=guarded.url, aws_secret_access_key="wrong")
+        wait_until(lambda: "AWS_SECRET_ACCESS_KEY" in (stream.status()["problem"] or ""), 120, "the job names the keys")
+        assert stream.status()["failing"]
+        stream.stop()
+        stream.put_events(903)
+        stream.start(aws_endpoint_url_kinesis=guarded.url, aws_secret_access_key="right")
+        stream.wait()
+        assert 903 in stream.keys("pin")
+        stream.stop()
+
+
 @pytest.mark.parametrize("service", ["s3", "kinesis"])
 def test_an_outage_is_told_and_what_was_accepted_meanwhile_is_taken_in_after_it(stream: Stream, service: str) -> None:
+    """The outage lasts until the job has told of it, and at least a minute."""
     stream.stop()
     setting = f"aws_endpoint_url_{service}"
     with FaultProxy(getattr(stream.settings, setting)) as proxy:
@@ -151,10 +193,11 @@ def test_an_outage_is_told_and_what_was_accepted_meanwhile_is_taken_in_after_it(
             "s3": lambda: bool(stream.status()["failing"]),
             "kinesis": lambda: "trying again" in stream.log.read_text(),  # the source sits it out: the query goes on
         }[service]
-        outage = proxy.rule(any_request, cut)
+        outage, ends = proxy.rule(any_request, cut), time.monotonic() + OUTAGE_SECONDS
         stream.put_events(number)
         wait_until(told, 120, "the job tells of the outage")
         stream.put_events(number + 1)
+        wait_until(lambda: time.monotonic() > ends, OUTAGE_SECONDS + 1, "the outage was long enough")
         outage.end()
         stream.wait()
         stream.ready()

@@ -75,7 +75,9 @@ def test_an_error_of_the_source_is_told_without_its_stack_and_with_what_to_do() 
         "[STREAM_FAILED] ... Traceback (most recent call last):\n"
         '  File "x.py", line 1, in y\n'
         "pyspark_kinesis.errors.StreamRecreatedError: the stream s was made again at 12:00.\n"
-        "\tat org.apache.spark"
+        "\tat org.apache.spark\n"
+        "=== Streaming Query ===\n"
+        "Identifier: events [id = 1]"
     )
     told = explain(settings, OSError(text))
     assert told.startswith("pyspark_kinesis.errors.StreamRecreatedError: the stream s was made again at 12:00. ")

@@ -55,6 +55,8 @@ def explain(settings: Settings, error: Exception) -> str:
         return f"{_source_error(text)} Its checkpoint is {where}. The tables are whole. Try: make stream-reset"
     if "StreamNotFoundError" in text:
         return f"{_source_error(text)} `make up` makes the streams."
+    if "AccessError" in text:
+        return f"{_source_error(text)} For this job they are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
     return _source_error(text)
 
 
@@ -62,7 +64,7 @@ def _source_error(text: str) -> str:
     """Return what Python said of an error in the source or in a batch, if there is such, else the beginning."""
     if "Traceback (most recent call last)" not in text:
         return text[:600]
-    named = [line for line in text.partition("Traceback")[2].splitlines() if re.match(r"[A-Za-z_][\w.]*: ", line)]
+    named = re.findall(r"^[A-Za-z_][\w.]*(?:Error|Exception): .*", text.partition("Traceback")[2], re.MULTILINE)
     return named[-1][:600] if named else text[-600:]
 
 
