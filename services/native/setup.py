@@ -360,9 +360,7 @@ def _setup(extra: str, local: Path) -> None:
         return
     free = shutil.disk_usage(local).free
     if free < 3_500_000_000:
-        raise PinlineError(
-            f"{free / 1e9:.1f} GB are free in {local}, 3.5 are needed: free some, or move the checkout"
-        )
+        raise PinlineError(f"{free / 1e9:.1f} GB are free in {local}, 3.5 are needed: free some, or move the checkout")
     display = Display()
     try:
         display.step("Python packages", lambda tell: install_python_parts(local, stamps, extra, tell))
