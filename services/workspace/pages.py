@@ -11,7 +11,6 @@ import nbformat
 from fastapi import APIRouter
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
-from nbconvert import HTMLExporter
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pinline.settings import Settings
@@ -103,6 +102,8 @@ class _Pages:
 
 def _rendered(file: Path) -> str:
     """Return a notebook as HTML, without a frame around it."""
+    from nbconvert import HTMLExporter  # it takes a while to import, and the API needs none of it
+
     notebook = nbformat.read(file, as_version=4)
     exporter = HTMLExporter(template_name="basic")  # type: ignore[no-untyped-call]
     body, _ = exporter.from_notebook_node(notebook)

@@ -1,8 +1,6 @@
 """A run's session on the Spark Connect server: it has an id that is known outside of the kernel, so that whoever ends
 the run can end its Spark work too."""
 
-from pyspark.sql import SparkSession
-
 from pinline.errors import SettingsError
 from pinline.settings import Settings
 
@@ -23,6 +21,8 @@ def url(settings: Settings, session: str) -> str:
 
 def release(settings: Settings, session: str) -> None:
     """End a session from outside: its streaming queries are stopped, what it runs is cancelled."""
+    from pyspark.sql import SparkSession  # it takes a while to import, and the service itself needs addresses only
+
     spark = SparkSession.builder.remote(url(settings, session)).create()
     for query in spark.streams.active:
         query.stop()
