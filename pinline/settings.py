@@ -91,6 +91,14 @@ class Settings(BaseSettings):
     quality_max_quarantined: Annotated[float, Field(ge=0, le=1)] = 1.0
     """A share of a run's rows; 1.0 never fails."""
 
+    databricks_notebook_root: str = "/Workspace"
+    """Where the workspace has the folder `spark` of the checkout."""
+    databricks_cluster_id: str = "pinline"
+
+    airflow_port: Port = 8080
+    airflow_password: SecretStr | None = None
+    """Of Airflow's user `admin`."""
+
     pinline_fault: str = ""
     """For tests: the write after which the process is killed (pinline/fault.py)."""
 

@@ -16,6 +16,7 @@ _KINDS = (
     "stream",
     "notebooks",
     "workspace",
+    "airflow",
 )
 pytest_plugins = [f"tests.fixtures.{kind}" for kind in _KINDS]
 
