@@ -1,17 +1,14 @@
 """The batch's DAG through Airflow's scheduler and API, on the workspace: what it does to the lake, and its faults."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from native.services import SERVICES
 from pinline.airflow import Airflow, DagRun
 from pinline.settings import ROOT
-from tests.fixtures.airflow import in_airflow
 from tests.fixtures.backends import AIRFLOW, Stack, embedded_stack, wait_until
 from tests.fixtures.lake import many_rows, put_all
 
@@ -108,20 +105,3 @@ def test_upkeep_leaves_every_row_and_answer(stack: Stack) -> None:
         assert airflow.run(dag, run.run).state == "success", states(stack, run)
     assert lake(stack) == before
     assert "nothing new" in stack.run(*DAG).stdout
-
-
-def test_a_wrong_token_fails_the_task_with_what_the_workspace_says(stack: Stack, tmp_path: Path) -> None:
-    job = {"python_file": "/Workspace/lakehouse/jobs/check.py", "parameters": []}
-    tasks = [
-        {
-            "task_id": f"submit_{deferrable}",
-            "operator": "DatabricksSubmitRunOperator",
-            "arguments": {"json": {"spark_python_task": job}, "deferrable": deferrable},
-        }
-        for deferrable in (False, True)
-    ]
-    file = tmp_path / "tasks.json"
-    file.write_text(json.dumps(tasks))
-    wrong = stack.settings.databricks_host.replace("http://", "databricks://:wrong@") + "/http"
-    found = in_airflow(stack.settings, "operators.py", file, AIRFLOW_CONN_DATABRICKS_DEFAULT=wrong)
-    assert found == {"submit_False": "failed", "submit_True": "failed"}
