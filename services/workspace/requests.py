@@ -4,6 +4,7 @@ Accepted without effect, since every cluster means the one Spark server and nobo
 notification lists, queue, access lists.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -104,7 +105,9 @@ class Submit(Work):
             raise ValueError(f"give tasks, or {self.kinds[0]}: not both")
         if self.kinds:
             fields = set(Work.model_fields) - {"timeout_seconds"}
-            self.tasks = [Task(task_key="main", **self.model_dump(include=fields, exclude_unset=True))]
+            # Databricks names the one task after the run; Airflow's notebook operator finds it by that
+            key = re.sub(r"[^\w-]", "_", self.run_name)[:100] or "Untitled"
+            self.tasks = [Task(task_key=key, **self.model_dump(include=fields, exclude_unset=True))]
         _check_order(self.tasks)
         return self
 
@@ -180,6 +183,7 @@ class JobListing(Listing):
     """`jobs/list`."""
 
     name: str | None = None
+    include_user_names: bool = False  # there are no users; Airflow's hook always says that it wants none
 
 
 class RunListing(Listing):

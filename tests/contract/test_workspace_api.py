@@ -28,6 +28,11 @@ def test_a_python_file_runs_with_its_parameters_and_its_output_is_kept(workspace
     assert "hello big world" in workspace.page(f"/runs/{run_id}")
 
 
+def test_the_one_task_of_a_submission_is_named_after_its_run(workspace: Workspace) -> None:
+    run = workspace.wait(workspace.submit("hello.py", run_name="3 greetings, at 10:00"))
+    assert [task["task_key"] for task in run["tasks"]] == ["3_greetings__at_10_00"]
+
+
 def test_a_failing_file_says_its_last_line_and_its_traceback(workspace: Workspace) -> None:
     run = workspace.wait(workspace.submit("fails.py"))
     assert run["state"]["result_state"] == "FAILED"
@@ -162,7 +167,9 @@ def test_a_file_that_prints_100_mb_fills_neither_disk_nor_answer(workspace: Work
 def test_a_job_is_made_listed_run_with_parameters_and_deleted(workspace: Workspace) -> None:
     task = {"task_key": "greet", "spark_python_task": {"python_file": "hello.py", "parameters": ["nobody"]}}
     job_id = workspace.post("create", name="greeting", tasks=[task])["job_id"]
-    assert [job["job_id"] for job in workspace.get("list", name="greeting")["jobs"]] == [job_id]
+    assert [job["job_id"] for job in workspace.get("list", name="greeting", include_user_names=False)["jobs"]] == [
+        job_id
+    ]
     run_id = workspace.post("run-now", job_id=job_id, python_params=["you"])["run_id"]
     run = workspace.wait(run_id)
     assert (run["job_id"], run["run_type"]) == (job_id, "JOB_RUN")
