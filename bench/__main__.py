@@ -40,8 +40,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    left_out = " and ".join(sorted(_ONLY_BY_NAME))
     parser.add_argument(
-        "--only", default="", help=f"parts, with commas: {', '.join(PARTS)}. By default all but large and stream"
+        "--only", default="", help=f"parts, with commas: {', '.join(PARTS)}. By default all but {left_out}"
     )
     parser.add_argument("--small", action="store_true", help="try whether it runs; the figures mean nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")

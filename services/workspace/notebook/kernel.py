@@ -69,8 +69,7 @@ class Kernel:
 
             sessions.url(self._settings, "")
             lake = tables.open_lake(self._settings)
-            tables.register(lake)
-            lake.spark.catalog.setCurrentDatabase(databricks.SCHEMA)
+            tables.use_notebook(lake)
             lake.spark.conf.set("spark.sql.sources.default", "delta")
             databricks.install(self._paths, self._checkpoints, self._settings)
             self._spark = lake.spark
