@@ -16,7 +16,7 @@ import uvloop
 
 from gateway.apigateway import stage_of
 from gateway.app import create_app, create_parts
-from pinline.errors import PinlineError
+from pinline.listener import bind
 from pinline.settings import Settings, address
 
 log = structlog.get_logger("gateway")
@@ -43,8 +43,8 @@ def run(settings: Settings, host: str = "127.0.0.1") -> int:
     stage = stage_of(settings.api_invoke_url)
     api_port = address(settings.api_invoke_url)[1]
     with contextlib.ExitStack() as stack:
-        api = stack.enter_context(_bind(host, api_port, "API_INVOKE_URL"))
-        proxy = stack.enter_context(_bind(host, settings.rest_proxy_port, "REST_PROXY_PORT"))
+        api = stack.enter_context(bind(host, api_port, "gateway", "API_INVOKE_URL"))
+        proxy = stack.enter_context(bind(host, settings.rest_proxy_port, "gateway", "REST_PROXY_PORT"))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_serve(settings, stage, api, proxy))
 
@@ -108,22 +108,6 @@ def listener(app: object) -> uvicorn.Server:
             timeout_graceful_shutdown=_GRACE_S,
         )
     )
-
-
-def _bind(host: str, port: int, setting: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-    except OSError as error:
-        sock.close()
-        raise PinlineError(
-            f"the gateway cannot listen on {host}:{port}: {error.strerror}. "
-            f"End the program that has the port, or set another one by {setting}."
-        ) from None
-    sock.set_inheritable(True)
-    return sock
 
 
 def _shown(sock: socket.socket) -> str:

@@ -21,8 +21,8 @@ _CODES = {
 _CREATOR = "pinline"
 
 
-def run(settings: Settings, found: Run, tasks: Sequence[Run], *, expand: bool = True) -> Json:
-    """Return a run, or a task's, as `runs/get` gives it."""
+def run(settings: Settings, found: Run, tasks: Sequence[Run] | None) -> Json:
+    """Return a run, or a task's, as `runs/get` gives it; without its tasks if they are None."""
     made: Json = {
         "run_id": found.run_id,
         "job_id": found.job_id or found.run_id,
@@ -38,7 +38,7 @@ def run(settings: Settings, found: Run, tasks: Sequence[Run], *, expand: bool = 
     }
     if found.spec.get("job_parameters"):
         made["job_parameters"] = [{"name": name, "value": text} for name, text in found.spec["job_parameters"].items()]
-    if expand:
+    if tasks is not None:
         made["tasks"] = [_task(settings, task) for task in tasks]
     return made
 

@@ -7,7 +7,6 @@ in its body.
 import json
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -16,13 +15,13 @@ from starlette.responses import JSONResponse, Response
 from pinline.errors import DataError
 from pinline.settings import Settings, secret
 from workspace import answers, requests, work
+from workspace.answers import Json
 from workspace.errors import ApiError, invalid, missing
 from workspace.notebook import document
 from workspace.requests import parse
 from workspace.runner import Runner
 from workspace.store import Job, Run, Store
 
-Json = dict[str, Any]
 MAX_BODY_BYTES = 10 * 2**20
 
 
@@ -80,7 +79,7 @@ class Api:
             until=asked.start_time_to,
         )
         shown = [
-            answers.run(self._settings, run, self._store.tasks(run.run_id), expand=asked.expand_tasks)
+            answers.run(self._settings, run, self._store.tasks(run.run_id) if asked.expand_tasks else None)
             for run in found[:limit]
         ]
         return _paged("runs", shown, offset, limit, more=len(found) > limit)

@@ -12,6 +12,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import structlog
@@ -188,7 +189,7 @@ class Runner:
             self._store.change(task.run_id, life="RUNNING", started=now(), message="", spark_session=session)
             self._begin(run, at_work)
             task.spark_session = session
-            ended = await self._work(run, task, work.command(self._settings, run, task, file, os.getpid()))
+            ended = await self._work(run, task, file)
         self._store.end(task.run_id, "TERMINATED", ended.result, ended.error or "")
         return ended.result
 
@@ -202,11 +203,11 @@ class Runner:
             order = _Order("TERMINATED", "TIMEDOUT", f"the run took longer than its timeout_seconds, {limit}")
             at_work.timer = asyncio.get_running_loop().call_later(limit, self._order, run.run_id, order)
 
-    async def _work(self, run: Run, task: Run, command: Sequence[str]) -> Ended:
+    async def _work(self, run: Run, task: Run, file: Path) -> Ended:
         """Do a task as a process. When it is cancelled, or the time is up, its Spark work ends too."""
         left = work.files(self._settings, task.run_id)
-        environment = work.environment(self._settings, task)
-        process = await processes.start(command, environment, work.find(self._settings, task).parent, left.log)
+        command = work.command(self._settings, run, task, file, os.getpid())
+        process = await processes.start(command, work.environment(self._settings, task), file.parent, left.log)
         self._store.change(task.run_id, pid=process.pid)
         log.info("task_started", run=run.run_id, task=task.name, task_run=task.run_id, pid=process.pid)
         limit = task.spec.get("timeout_seconds") or None

@@ -8,7 +8,7 @@ import socket
 import structlog
 import uvicorn
 
-from pinline.errors import PinlineError
+from pinline.listener import bind
 from pinline.settings import Settings, address
 from workspace.app import create_app
 from workspace.store import Store
@@ -21,7 +21,7 @@ _GRACE_S = 5
 def run(settings: Settings, host: str = "127.0.0.1") -> None:
     """Serve until a signal. Raises PinlineError for a taken port."""
     port = address(settings.databricks_host)[1]
-    with _bind(host, port) as sock:
+    with bind(host, port, "workspace", "DATABRICKS_HOST") as sock:
         store = Store(settings.pinline_data / "workspace" / "workspace.sqlite")
         app = create_app(settings, store, lambda: spark_problem(settings))
         log.info("started", address=settings.databricks_host, root=str(settings.workspace_root))
@@ -52,17 +52,3 @@ def spark_problem(settings: Settings) -> str | None:
     except OSError as error:
         return f"cannot reach Spark at {host}:{port} (SPARK_REMOTE): {error}"
     return None
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-    except OSError as error:
-        sock.close()
-        raise PinlineError(
-            f"the workspace cannot listen on {host}:{port}: {error.strerror}. "
-            "End the program that has the port, or set another one by DATABRICKS_HOST."
-        ) from None
-    return sock

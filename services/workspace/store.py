@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import JSON, Engine, ForeignKey, UniqueConstraint, create_engine, event, func, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 
 Life = Literal["PENDING", "QUEUED", "RUNNING", "TERMINATING", "TERMINATED", "SKIPPED", "INTERNAL_ERROR"]
 Result = Literal["SUCCESS", "FAILED", "TIMEDOUT", "CANCELED", "UPSTREAM_FAILED", "UPSTREAM_CANCELED"]
@@ -188,6 +188,3 @@ def _engine(file: Path) -> Engine:
         connection.execute("PRAGMA busy_timeout=5000")
 
     return engine
-
-
-__all__ = ["ACTIVE", "Job", "Life", "Result", "Run", "Session", "Store", "now"]
