@@ -73,7 +73,8 @@ def test_three_runs_in_a_row_give_the_tables_of_one(stack: Stack) -> None:
 
 
 def test_a_killed_scheduler_delays_a_run_and_changes_nothing(stack: Stack) -> None:
-    put_all(stack.settings, many_rows(320), size=90, partitions=3)
+    more = {event: rows[300:] for event, rows in many_rows(400).items()}
+    put_all(stack.settings, more, first_offset=150)
     run = begin(stack)
     wait_until(lambda: running_task(stack, "silver_pin", "silver_geo", "silver_user"), 120, "silver is at work")
     killed = stack.kill("airflow-scheduler")
