@@ -134,6 +134,11 @@ class PartitionWriter:
             held = self._batch is not None or not self._buffer.empty or self._taken < len(self._backlog)
             return self.state not in (State.BUFFERING, State.ROTATING) or not held
 
+    @property
+    def next_offset(self) -> int:
+        """The offset that the next record may have."""
+        return self._next_offset
+
     def take_seek(self) -> int | None:
         """Return the offset that the consumer must be moved to now, once; records are refused until then."""
         with self._lock:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import structlog
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
-from kafka.errors import KafkaError, OffsetOutOfRangeError
+from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from sink.actions import Action, LogError, Surroundings, perform
@@ -73,8 +73,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Keep new partitions from being fetched until S3 has told their position."""
         for where in assigned:
-            self._consumer.seek(where, 0)  # a placeholder: without a position, and without a reset, a poll fails
-            self._consumer.pause(where)
+            self._park(where)
         with self._lock:
             self._assigned |= set(assigned)
             self._joined = True
@@ -174,6 +173,8 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         except OffsetOutOfRangeError as error:
             for where, offset in error.args[0].items():
                 self._stop_outside(where, offset)
+        except LogTruncationError as error:
+            self._stop_truncated(error)
         except KafkaError as error:
             if not error.retriable:
                 raise
@@ -181,17 +182,37 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             self._wait(1.0)
         return {}
 
-    def _stop_outside(self, where: TopicPartition, offset: int) -> None:
-        """A position that Kafka doesn't have: a recreated topic, or records that are gone."""
+    def _position(self, where: TopicPartition) -> int | None:
+        """Return the offset that the consumer reads next, if it is known; asking may find a truncated log."""
+        try:
+            return self._consumer.position(where, timeout_ms=0)  # type: ignore[no-any-return]
+        except LogTruncationError as error:
+            self._stop_truncated(error)
+            return None
+
+    def _park(self, where: TopicPartition) -> None:
+        """Keep a partition from being fetched; a poll fails without a position, so it gets one, of no meaning."""
+        self._consumer.seek(where, 0)
+        self._consumer.pause(where)
+
+    def _stop_truncated(self, error: LogTruncationError) -> None:
+        """Kafka compared epochs and no longer has what was read last: a recreated topic, or a log cut by a failover."""
+        for where, first_other in error.divergent_offsets.items():
+            if writer := self._writers.get(where):
+                self._stop_outside(where, writer.next_offset, end=first_other and first_other.offset)
+
+    def _stop_outside(self, where: TopicPartition, offset: int, end: int | None = None) -> None:
+        """A position that Kafka doesn't have: a recreated topic, or records that are gone. `end` is asked if None."""
         writer = self._writers.get(where)
         if writer is None:
             return
         self._check_ids()
         if writer.error:
-            self._consumer.pause(where)
+            self._park(where)
             return
         try:
-            start, end = self._topics.log_start(*where), self._topics.log_end(*where)
+            start = self._topics.log_start(*where)
+            end = self._topics.log_end(*where) if end is None else end
         except LogError as error:
             log.warning("failed, will try again", error=str(error))
             return
@@ -201,7 +222,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             f"offsets {lost}. Nothing was skipped. To go on from offset {start}, move the objects of this partition "
             "to another folder; then restart the sink."
         )
-        self._consumer.pause(where)
+        self._park(where)
 
     def _start_actions(self) -> None:
         for where, writer in list(self._writers.items()):
@@ -232,7 +253,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         for where, writer in list(self._writers.items()):
             if where not in self._assigned:
                 continue
-            if writer.wants_records and (position := self._consumer.position(where, timeout_ms=0)) is not None:
+            if writer.wants_records and (position := self._position(where)) is not None:
                 writer.pass_over(position)
             end = self._consumer.highwater(where)
             if end is not None and writer.done_offset is not None:

@@ -1,7 +1,7 @@
 """The batch path from the database to the answers, each step as a user types it, against a second engine.
 
 Twice: all 11,154 events with one partition and the shipped sink configuration, and 1,200 events with three partitions
-and the course's own configuration (an object a record).
+and the course's own configuration (an object a record), which goes on to what may happen afterwards.
 """
 
 import json
@@ -47,11 +47,12 @@ class Course:
     course_configuration: bool
 
 
-@pytest.fixture(
-    scope="module",
-    params=[Course(11_154, 1, False), Course(1_200, 3, True)],
-    ids=["all-events-shipped-sink", "three-partitions-course-sink"],
-)
+ALL = pytest.param(Course(11_154, 1, False), id="all-events-shipped-sink")
+COURSE = pytest.param(Course(1_200, 3, True), id="three-partitions-course-sink")
+afterwards = pytest.mark.parametrize("posted", [COURSE], indirect=True)
+
+
+@pytest.fixture(scope="module", params=[ALL, COURSE])
 def posted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Posted]:
     course: Course = request.param
     folder = tmp_path_factory.mktemp("stack")
@@ -136,10 +137,12 @@ def test_every_event_can_be_traced_through_every_place(posted: Posted) -> None:
         assert (place["silver"]["_object"], place["silver"]["_line"]) == (key, line)
 
 
+@afterwards
 def test_a_second_batch_finds_nothing_new(posted: Posted) -> None:
     assert "nothing new" in take_in(posted.stack)
 
 
+@afterwards
 def test_a_second_emulation_changes_no_answer_and_every_copy_is_a_duplicate(posted: Posted) -> None:
     before, silver_before = results(posted.stack), silver(posted.stack, "pin")
     posted.stack.run(
@@ -153,6 +156,7 @@ def test_a_second_emulation_changes_no_answer_and_every_copy_is_a_duplicate(post
         assert (balance["silver"], balance["duplicates"]) == (posted.events, posted.events)
 
 
+@afterwards
 def test_what_can_not_be_understood_is_quarantined_with_its_reason_and_the_run_goes_on(posted: Posted) -> None:
     stack = posted.stack
     good = dict.fromkeys(PIN.column_names) | {"index": 900_000, "follower_count": "3k"}
@@ -183,6 +187,7 @@ def test_what_can_not_be_understood_is_quarantined_with_its_reason_and_the_run_g
     assert balance["resent_or_foreign"] == len(records)
 
 
+@afterwards
 def test_down_and_up_keeps_everything(posted: Posted) -> None:
     stack = posted.stack
     before = results(stack)
@@ -194,6 +199,7 @@ def test_down_and_up_keeps_everything(posted: Posted) -> None:
     assert all(balance["balanced"] for balance in accounting(stack).values())
 
 
+@afterwards
 def test_accounting_names_a_deleted_object_and_a_deleted_silver_row(posted: Posted) -> None:
     stack = posted.stack
     s3 = aws.s3_client(stack.settings)
@@ -210,6 +216,7 @@ def test_accounting_names_a_deleted_object_and_a_deleted_silver_row(posted: Post
     assert found["user"]["missing_keys"] == ["17"]
 
 
+@afterwards
 def test_the_checkout_is_clean(posted: Posted) -> None:
     assert not Path(ROOT / "metastore_db").exists()
     assert not Path(ROOT / "spark-warehouse").exists()

@@ -24,6 +24,8 @@ _LOG = "tests/faults/test_sink_log_and_bucket.py"
 _EMULATOR = "tests/faults/test_emulator.py"
 _GATEWAY = "tests/faults/test_gateway.py"
 _LAKE = "tests/integration/test_lake_faults.py"
+_VERDICTS = "tests/unit/test_stream_verdicts.py"
+_STREAM_PROCESS = "tests/unit/test_stream_process.py"
 _NO_PROBE = ("services/sink/store.py", '    key = f"_pinline/probe-{uuid4()}"\n', "    return\n")
 _NO_CHECK = (
     "services/sink/partition.py",
@@ -368,6 +370,44 @@ MUTATIONS = (
             ),
         ),
         ("tests/integration/test_lake_batch.py -k dead_process",),
+    ),
+    Mutation(
+        "stream: what was refused isn't quarantined",
+        (
+            (
+                "spark/lakehouse/stream/verdicts.py",
+                '        _quarantine(event, refused, refused["reason"]),\n',
+                "",
+            ),
+        ),
+        (f"{_VERDICTS} -k written_already",),
+    ),
+    Mutation(
+        "stream: a key's other content is a duplicate",
+        (
+            (
+                "spark/lakehouse/stream/verdicts.py",
+                "    conflict = winners != contents\n",
+                "    conflict = np.zeros(len(keys), dtype=np.bool_)\n",
+            ),
+        ),
+        (f"{_VERDICTS} -k first_of_a_key",),
+    ),
+    Mutation(
+        "stream: a batch doesn't look at what the tables hold",
+        (("spark/lakehouse/stream/verdicts.py", "    fresh &= ~stored\n", ""),),
+        (f"{_VERDICTS} -k written_already",),
+    ),
+    Mutation(
+        "stream: an error of the source is told without what to do",
+        (
+            (
+                "spark/lakehouse/stream/job.py",
+                '    if "StreamRecreatedError" in text or "OffsetError" in text:',
+                "    if False:",
+            ),
+        ),
+        (f"{_STREAM_PROCESS} -k what_to_do",),
     ),
 )
 

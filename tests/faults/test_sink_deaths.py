@@ -152,11 +152,11 @@ def test_s3_away_for_longer_than_a_session_costs_neither_a_record_nor_the_place_
     with FaultProxy(s3_endpoint) as s3:
         stage.endpoint = s3.url
         with stage.sink(stage.configure(PROPERTIES.format(user=stage.user, flush=20))):
-            wait_until(lambda: _rotations(stage) >= 3, 60, f"three objects\n{stage.tail()}")
+            wait_until(lambda: _rotations(stage) >= 3, 60, "three objects", log=stage.tail)
             away = s3.rule(any_request, fault)
             stage.send(topic, posts(300, 600), 3)
             wait_until(
-                lambda: stage.failures() >= 3 * attempts, 120, f"{attempts} attempts a partition\n{stage.tail()}"
+                lambda: stage.failures() >= 3 * attempts, 120, f"{attempts} attempts a partition", log=stage.tail
             )
             assert stage.status()["ready"]
             away.end()
@@ -206,7 +206,7 @@ def test_a_late_put_that_the_sink_has_given_up_does_not_double_its_object(stage:
 
         s3.rule(put_of(object_key(topic, 0, 0)), answers_nothing_and_arrives_last, times=1)
         with stage.sink(stage.configure(PROPERTIES.format(user=stage.user, flush=20))):
-            wait_until(lambda: bool(late), 60, f"the late PUT arrived\n{stage.tail()}")
+            wait_until(lambda: bool(late), 60, "the late PUT arrived", log=stage.tail)
             stage.wait_balanced()
     assert late == [412]
     assert stage.numbers(topic) == list(range(60))

@@ -86,7 +86,7 @@ def test_a_bucket_deleted_and_made_again_while_the_sink_runs_is_filled_again(sta
         stage.empty_bucket()
         stage.s3.delete_bucket(Bucket=stage.settings.bucket)
         stage.send(topic, posts(50, 80))
-        wait_until(lambda: stage.failures() > 0, 60, f"the sink misses the bucket\n{stage.tail()}")
+        wait_until(lambda: stage.failures() > 0, 60, "the sink misses the bucket", log=stage.tail)
         stage.s3.create_bucket(Bucket=stage.settings.bucket)
         stage.wait_balanced()
     assert stage.numbers(topic) == list(range(80))

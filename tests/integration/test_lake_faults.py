@@ -73,15 +73,15 @@ def is_right(settings: Settings, events: int) -> None:
     assert not batch.run(settings)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_kill_after_a_write_is_repaired_by_the_next_run(lake_settings: Settings, moment: str) -> None:
-    put_event(lake_settings, 0)
-    put_event(lake_settings, 1)
-    killed = process(lake_settings, pinline_fault=f"after:{moment}")
-    output, _ = killed.communicate(timeout=900)
-    assert killed.returncode == KILLED, output
-    batch.run(lake_settings)
-    is_right(lake_settings, 2)
+@pytest.mark.parametrize("moments", [MOMENTS[::2], MOMENTS[1::2]], ids=" ".join)
+def test_a_kill_after_a_write_is_repaired_by_the_next_run(lake_settings: Settings, moments: list[str]) -> None:
+    for events, moment in enumerate(moments, start=1):
+        put_event(lake_settings, events - 1)
+        killed = process(lake_settings, pinline_fault=f"after:{moment}")
+        output, _ = killed.communicate(timeout=900)
+        assert killed.returncode == KILLED, (moment, output)
+        batch.run(lake_settings)
+        is_right(lake_settings, events)
 
 
 @pytest.mark.parametrize("turn", range(3))
