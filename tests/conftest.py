@@ -17,6 +17,7 @@ _KINDS = (
     "notebooks",
     "workspace",
     "airflow",
+    "browser",
 )
 pytest_plugins = [f"tests.fixtures.{kind}" for kind in _KINDS]
 
