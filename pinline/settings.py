@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     databricks_token: SecretStr | None = None
     workspace_parallel_runs: Annotated[int, Field(ge=1, le=64)] = 2
     """How many tasks work at once; more of them wait."""
+    workspace_keep_days: Annotated[int, Field(ge=1)] = 60
+    """How long runs that have ended are kept, with their output and notebooks."""
     workspace_root: Path = Path("spark")
     """The folder whose notebooks and Python files runs may name."""
     jupyter_port: Port = 8888
