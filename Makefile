@@ -4,13 +4,13 @@ PY := .venv/bin/python
 PINLINE := $(PY) -m pinline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor seed emulate wait batch stream stream-reset results sql notebooks rebuild accounting replay demo reset clean test test-unit test-faults chaos mutations bench lint format requirements
+.PHONY: help setup setup-dev up down status logs doctor seed emulate wait dag batch stream stream-reset results sql notebooks rebuild accounting replay demo reset clean test test-unit test-faults chaos mutations bench lint format requirements
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup  ## set up, start, seed, post 2,000 events both ways, run the batch, show answers and accounting
-	@$(PINLINE) demo
+demo: setup  ## set up, start, seed, post 2,000 events both ways, run the batch, show answers and accounting [MODE=airflow|batch]
+	@$(PINLINE) demo $${MODE:+--mode "$$MODE"}
 
 setup:  ## bring Python packages, Java parts and MariaDB into .venv and .local (other targets do it themselves)
 	@sh services/native/setup.sh
@@ -27,7 +27,7 @@ down: setup  ## stop all services; data stays
 status: setup  ## show what runs and where [FORMAT=json]
 	@$(PINLINE) status $${FORMAT:+--format "$$FORMAT"}
 
-logs: setup  ## show a log [SERVICE=s3|kafka|mysql|spark|gateway|sink|kinesis|stream|workspace FOLLOW=1]
+logs: setup  ## show a log [SERVICE=s3|kafka|mysql|spark|gateway|sink|kinesis|stream|workspace|airflow-api|... FOLLOW=1]
 	@$(PINLINE) logs "$${SERVICE:?is missing, such as: make logs SERVICE=sink}" $${FOLLOW:+--follow}
 
 doctor: setup  ## say where every setting points and whether it answers [FORMAT=json; AWS=1: what an account lacks]
@@ -42,7 +42,10 @@ emulate: setup  ## post events as users would [MODE=batch|stream|both COUNT RATE
 wait: setup  ## wait until all that Kafka holds is in S3, and Kinesis's records in the stream's tables [TIMEOUT=seconds]
 	@$(PINLINE) wait $${TIMEOUT:+--timeout "$$TIMEOUT"}
 
-batch: setup  ## run the batch: S3 to silver to gold
+dag: setup  ## run the batch through Airflow and follow its tasks [FULL_REFRESH=1]
+	@$(PINLINE) dag $${FULL_REFRESH:+--full-refresh}
+
+batch: setup  ## run the batch by itself: S3 to silver to gold
 	@$(PY) -m lakehouse.batch
 
 stream: setup  ## run the streaming job here: Kinesis to Delta (after `make up` it runs already, as the service `stream`)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import batch, batches, emulator, gateway, large, sink, stack, stream, stream_source
+from bench import batch, batches, dag, emulator, gateway, large, sink, stack, stream, stream_source
 from bench.figures import FULL, SMALL, Row, Size, shown, table
 from pinline.settings import Settings
 
@@ -27,6 +27,7 @@ PARTS: dict[str, Callable[[Path, Size], Iterator[Row]]] = {
     "sink": sink.rows,
     "sink-one": sink.one_record_rows,
     "batch": batch.rows,
+    "dag": dag.rows,
     "stack": stack.rows,
     "source": stream_source.rows,
     "stream": stream.rows,

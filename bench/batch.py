@@ -32,7 +32,7 @@ def rows(folder: Path, size: Size) -> Iterator[Row]:
         post(stack, size.events)
         restart_spark(stack)
         cold, cold_steps = batch(stack)
-        warm, warm_steps = min(_from_nothing(stack) for _ in range(2))
+        warm, warm_steps = min(from_nothing(stack) for _ in range(2))
         ours = json.loads(stack.run("-m", "lakehouse.results", "--format", "json").stdout)
         course, found = min((course_way(stack) for _ in range(2)), key=lambda timed: timed[0])
         check("the course's way", found, ours)
@@ -114,7 +114,7 @@ def check(who: str, found: Answers, ours: Answers) -> None:
         raise RuntimeError(f"{who} answers {', '.join(wrong)} otherwise than the batch")
 
 
-def _from_nothing(stack: Stack) -> tuple[float, str]:
+def from_nothing(stack: Stack) -> tuple[float, str]:
     """Empty the lake and run the batch."""
     s3, settings = aws.s3_client(stack.settings), stack.settings
     for key, _ in list(object_store.list_keys(s3, settings, "lake/")):

@@ -10,6 +10,8 @@ from native import leftovers
 from tests.fixtures.backends import Stack, embedded_stack
 
 MEMORY_GOAL = Goal(most=3.5 * 1024)
+"""Of the pipeline, without Airflow and the workspace."""
+_ALL = Goal(most=5 * 1024)
 
 
 def rows(folder: Path, _size: Size) -> Iterator[Row]:
@@ -22,8 +24,8 @@ def rows(folder: Path, _size: Size) -> Iterator[Row]:
         stack.up()
         again = time.perf_counter() - begun
         used = memory(stack)
-    yield Row("stack", "up, warm", again, "s", goal=Goal(most=30), note=f"the first, which seeds: {first:.1f} s")
-    yield Row("stack", "memory after up", used, "MB", goal=MEMORY_GOAL)
+    yield Row("stack", "up, warm", again, "s", goal=Goal(most=60), note=f"the first, which seeds: {first:.1f} s")
+    yield Row("stack", "memory after up", used, "MB", goal=_ALL)
 
 
 def memory(stack: Stack) -> float:

@@ -24,7 +24,7 @@ from bench.stack import MEMORY_GOAL, memory
 from bench.stream_source import drain
 from native.supervise import Supervisor
 from pinline.events import EVENTS
-from tests.fixtures.backends import Stack, embedded_stack, wait_until
+from tests.fixtures.backends import PIPELINE, Stack, embedded_stack, wait_until
 
 _SHARDS = 2
 _WARM_UP_EVENTS = 300
@@ -34,7 +34,7 @@ _SAMPLE_SECONDS = 5.0
 
 def rows(folder: Path, size: Size) -> Iterator[Row]:
     """Yield latencies, lag and memory under load, the idle job's CPU, and the catch-up beside a bare loop."""
-    with embedded_stack(folder, kinesis_shards=_SHARDS) as stack:
+    with embedded_stack(folder, *PIPELINE, kinesis_shards=_SHARDS) as stack:
         stack.run("-m", "seed_data", "--events", str(size.stream_events), seconds=1800)
         _post(stack, _WARM_UP_EVENTS, _RATE)
         yield from _steady(stack, size)

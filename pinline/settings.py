@@ -85,11 +85,21 @@ class Settings(BaseSettings):
     databricks_token: SecretStr | None = None
     workspace_parallel_runs: Annotated[int, Field(ge=1, le=64)] = 2
     """How many tasks work at once; more of them wait."""
+    workspace_keep_days: Annotated[int, Field(ge=1)] = 60
+    """How long runs that have ended are kept, with their output and notebooks."""
     workspace_root: Path = Path("spark")
     """The folder whose notebooks and Python files runs may name."""
     jupyter_port: Port = 8888
     quality_max_quarantined: Annotated[float, Field(ge=0, le=1)] = 1.0
     """A share of a run's rows; 1.0 never fails."""
+
+    databricks_notebook_root: str = "/Workspace"
+    """Where the workspace has the folder `spark` of the checkout."""
+    databricks_cluster_id: str = "pinline"
+
+    airflow_port: Port = 8080
+    airflow_password: SecretStr | None = None
+    """Of Airflow's user `admin`."""
 
     pinline_fault: str = ""
     """For tests: the write after which the process is killed (pinline/fault.py)."""

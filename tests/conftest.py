@@ -16,6 +16,8 @@ _KINDS = (
     "stream",
     "notebooks",
     "workspace",
+    "airflow",
+    "browser",
 )
 pytest_plugins = [f"tests.fixtures.{kind}" for kind in _KINDS]
 

@@ -14,6 +14,7 @@ from rich.tree import Tree
 
 from pinline.cli import s3, streams, topics
 from pinline.cli.console import err, out
+from pinline.cli.demo import Mode
 from pinline.cli.doctor import doctor
 from pinline.cli.progress import doing
 from pinline.cli.replay import replay
@@ -96,11 +97,24 @@ def accounting(as_json: Annotated[bool, typer.Option("--json")] = False) -> None
 
 
 @app.command()
-def demo(events: Annotated[int, typer.Option(min=1, help="Events to post.")] = 2000) -> None:
+def dag(
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Make silver and gold anew from S3.")] = False,
+) -> None:
+    """Run the batch's DAG in Airflow and follow its tasks to the end; exit code 1 if the run fails."""
+    from pinline.cli.dag import run
+
+    run(load(), full_refresh=full_refresh)
+
+
+@app.command()
+def demo(
+    events: Annotated[int, typer.Option(min=1, help="Events to post.")] = 2000,
+    mode: Annotated[Mode, typer.Option(help="Run the batch through Airflow, or by itself.")] = Mode.AIRFLOW,
+) -> None:
     """Start everything, post events, run the batch, show the answers and the accounting."""
     from pinline.cli.demo import run
 
-    run(load(), events)
+    run(load(), events, mode)
 
 
 def _row(row: Any) -> str:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from enum import StrEnum
 
 from rich.rule import Rule
 
@@ -10,9 +11,20 @@ from pinline.errors import PinlineError
 from pinline.settings import ROOT, Settings
 
 
-def run(settings: Settings, events: int) -> None:
+class Mode(StrEnum):
+    """Who runs the batch."""
+
+    AIRFLOW = "airflow"
+    BATCH = "batch"
+
+
+def run(settings: Settings, events: int, mode: Mode) -> None:
     """Run the steps, each a command of its own; stop at the first that fails, naming it."""
     python = sys.executable
+    batch = {
+        Mode.AIRFLOW: ("running the batch through Airflow: S3 to silver to gold", [python, "-m", "pinline", "dag"]),
+        Mode.BATCH: ("running the batch: S3 to silver to gold", [python, "-m", "lakehouse.batch"]),
+    }[mode]
     steps = [
         ("starting the services", [python, "-m", "pinline", "up"]),
         (
@@ -23,7 +35,7 @@ def run(settings: Settings, events: int) -> None:
             "waiting until Kafka's records are in S3, and Kinesis's in the stream's tables",
             [python, "-m", "pinline", "wait", "--timeout", "300"],
         ),
-        ("running the batch: S3 to silver to gold", [python, "-m", "lakehouse.batch"]),
+        batch,
         ("the answers", [python, "-m", "lakehouse.results"]),
         ("the events of both sides", [python, "-m", "lakehouse.sides"]),
         ("the accounting", [python, "-m", "pinline", "accounting"]),

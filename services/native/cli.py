@@ -31,7 +31,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 _out = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 _err = Console(stderr=True, highlight=False)
 
-_DATA_FOLDERS = ("mysql", "kafka", "s3", "spark", "emulator", "log", "run")
+_DATA_FOLDERS = ("mysql", "kafka", "s3", "spark", "emulator", "workspace", "airflow", "log", "run")
 
 
 class Format(StrEnum):
@@ -175,6 +175,7 @@ def _addresses(settings: Settings) -> None:
     table.add_row("Spark's pages", f"http://127.0.0.1:{settings.spark_ui_port}")
     table.add_row("Spark Connect", settings.spark_remote or "")
     table.add_row("the stream's pages", f"http://127.0.0.1:{settings.stream_ui_port}")
+    table.add_row("Airflow", f"http://127.0.0.1:{settings.airflow_port} (user admin, AIRFLOW_PASSWORD of {env_file()})")
     table.add_row("Kafka", settings.kafka_bootstrap_servers)
     table.add_row("S3", f"{settings.aws_endpoint_url_s3} bucket {settings.bucket}")
     table.add_row("MySQL", f"{settings.rds_host}:{settings.rds_port} database {settings.rds_database}")

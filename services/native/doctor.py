@@ -37,6 +37,7 @@ def systems(settings: Settings) -> list[Finding]:
         ("S3", f"{settings.aws_endpoint_url_s3 or 'AWS'} bucket {settings.bucket}", "AWS_ENDPOINT_URL_S3", _bucket),
         ("Kinesis", settings.aws_endpoint_url_kinesis or "AWS", "AWS_ENDPOINT_URL_KINESIS", _streams),
         ("API", settings.api_invoke_url, "API_INVOKE_URL", _api),
+        ("Airflow", f"http://127.0.0.1:{settings.airflow_port}", "AIRFLOW_PORT", ready.airflow_api),
         ("Spark", settings.spark_remote or "local mode", "SPARK_REMOTE", ready.spark),
         ("Databricks", settings.databricks_host, "DATABRICKS_HOST, DATABRICKS_TOKEN", _jobs_api),
         ("sink", f"127.0.0.1:{settings.sink_metrics_port}", "SINK_METRICS_PORT", ready.sink),

@@ -13,3 +13,4 @@ for extra in emulator gateway kinesis native notebooks seed sink spark workspace
     pin "$extra" ${UPGRADE:+--upgrade} -c requirements/dev.txt
 done
 pin java ${UPGRADE:+--upgrade} -c requirements/dev.txt
+pin airflow ${UPGRADE:+--upgrade}

@@ -4,6 +4,7 @@ import json
 import logging
 import socket
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Literal
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -12,7 +13,7 @@ import grpc  # type: ignore[import-untyped]
 import pymysql
 from kafka.admin import KafkaAdminClient
 
-from native import own
+from native import own, supervise
 from pinline.errors import SettingsError
 from pinline.kafka import kafka_python_config
 from pinline.settings import Settings, address, secret
@@ -126,6 +127,32 @@ def workspace(settings: Settings) -> None:
     """The workspace says that runs can work: its database and Spark answer."""
     host, port = own.workspace_address(settings)
     _get(f"http://{host}:{port}/readyz")
+
+
+def airflow_api(settings: Settings) -> None:
+    """Airflow's health route answers, and its database does."""
+    if (status := _airflow_health(settings)["metadatabase"]["status"]) != "healthy":
+        raise ConnectionError(f"its database is {status}")
+
+
+def airflow_part(service: str, part: str) -> Check:
+    """Return the check of a process of Airflow's: it has told the database that it lives, since it was started."""
+
+    def check(settings: Settings) -> None:
+        health = _airflow_health(settings)[part]
+        beat = health[f"latest_{part}_heartbeat"]
+        if health["status"] != "healthy" or beat is None:
+            raise ConnectionError(f"Airflow has not heard of it lately (last: {beat})")
+        supervisor = supervise.connect(settings)
+        if supervisor and datetime.fromisoformat(beat).timestamp() < supervisor.programs()[service].start:
+            raise ConnectionError(f"Airflow has not heard of it since it was started (last: {beat})")
+
+    return check
+
+
+def _airflow_health(settings: Settings) -> dict[str, Any]:
+    health: dict[str, Any] = json.loads(_get(f"http://127.0.0.1:{settings.airflow_port}/api/v2/monitor/health"))
+    return health
 
 
 def problem(check: Check, settings: Settings) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from native import kafka, mysql, own, ready, s3
+from native import airflow, kafka, mysql, own, ready, s3
 from native.launch import Launch
 from native.ready import Check
 from pinline.errors import SettingsError
@@ -101,6 +101,36 @@ SERVICES: dict[str, Service] = {
             ready.workspace,
             lambda settings: {"DATABRICKS_HOST": own.workspace_address(settings)},
             needs=frozenset({"spark"}),
+        ),
+        Service(
+            "airflow-api",
+            airflow.launch("api-server"),
+            ready.airflow_api,
+            lambda settings: {"AIRFLOW_PORT": ("127.0.0.1", settings.airflow_port)},
+            prepare=airflow.prepare,
+        ),
+        Service(
+            "airflow-scheduler",
+            airflow.launch("scheduler", "--skip-serve-logs"),
+            ready.airflow_part("airflow-scheduler", "scheduler"),
+            lambda _settings: {},
+            prepare=airflow.prepare,
+            stop_seconds=10,  # it waits for its tasks; one that is cut short is tried again
+        ),
+        Service(
+            "airflow-dags",
+            airflow.launch("dag-processor"),
+            ready.airflow_part("airflow-dags", "dag_processor"),
+            lambda _settings: {},
+            prepare=airflow.prepare,
+        ),
+        Service(
+            "airflow-triggerer",
+            airflow.launch("triggerer", "--skip-serve-logs"),
+            ready.airflow_part("airflow-triggerer", "triggerer"),
+            lambda _settings: {},
+            prepare=airflow.prepare,
+            stop_seconds=4,  # it waits 10 s for nothing; what it watches is kept in the database
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""Brings what the embedded stack needs: Python packages, a Java, Java parts, MariaDB. All goes to `.venv` and `.local`.
+"""Brings what the embedded stack needs: Python packages, Airflow, Java, Java parts, MariaDB, to `.venv` and `.local`.
 
 Runs before anything is installed, so it takes nothing but the standard library and `pinline.java`. Each step leaves a
 stamp, a hash of what it was made from: the second run does nothing and needs no network. What a kill cuts short is
@@ -215,6 +215,32 @@ def install_notebooks(local: Path, stamps: Stamps, tell: Tell) -> None:
     stamps.set("notebooks", digest(requirements))
 
 
+def install_airflow(local: Path, stamps: Stamps, tell: Tell) -> None:
+    """Make the environment that Airflow has for itself, `airflow`: its packages' versions are not ours."""
+    target = local / "airflow"
+    wanted = _airflow_digest(target)
+    if stamps.holds("airflow", wanted) and (target / "bin" / "airflow").exists():
+        return
+    uv = find_uv(local)
+    environment = uv_environment(local)
+    python = target / "bin" / "python"
+    if not python.exists() or subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
+        made = [uv, "venv", "--clear", "--no-project", "--python", sys.executable, target]
+        run(made, "making Airflow's environment", **environment)
+    tell("packages of requirements/airflow.txt")
+    run(
+        [uv, "pip", "sync", "--python", python, "--require-hashes", ROOT / "requirements" / "airflow.txt"],
+        "installing requirements/airflow.txt",
+        **environment,
+    )
+    stamps.set("airflow", wanted)
+
+
+def _airflow_digest(target: Path) -> str:
+    version = platform.python_version().rpartition(".")[0]
+    return digest(ROOT / "requirements" / "airflow.txt", version, str(target))
+
+
 def _python_digest(extra: str, version: str) -> str:
     return digest(
         ROOT / "requirements" / f"{extra}.txt", ROOT / "pyproject.toml", version.rpartition(".")[0], str(ROOT)
@@ -333,8 +359,8 @@ def _setup(extra: str, local: Path) -> None:
     if _is_done(local, stamps, extra, confs):
         return
     free = shutil.disk_usage(local).free
-    if free < 3_000_000_000:
-        raise PinlineError(f"{free / 1e9:.1f} GB are free in {local}, 3 GB are needed: free some, or move the checkout")
+    if free < 3_500_000_000:
+        raise PinlineError(f"{free / 1e9:.1f} GB are free in {local}, 3.5 are needed: free some, or move the checkout")
     display = Display()
     try:
         display.step("Python packages", lambda tell: install_python_parts(local, stamps, extra, tell))
@@ -346,8 +372,10 @@ def _setup(extra: str, local: Path) -> None:
             if conf == "mysql":
                 display.step("MariaDB", lambda tell: unpack_mariadb(local, stamps, tell))
 
-        with ThreadPoolExecutor(len(confs)) as pool:
+        with ThreadPoolExecutor(len(confs) + 1) as pool:
+            airflow = pool.submit(display.step, "Airflow", lambda tell: install_airflow(local, stamps, tell))
             list(pool.map(bring, confs))
+            airflow.result()
     finally:
         display.close()
 
@@ -360,6 +388,8 @@ def _is_done(local: Path, stamps: Stamps, extra: str, confs: list[str]) -> bool:
         and any(stamps.holds("python", f"{name} {_python_digest(name, version)}") for name in {extra, "dev"})
         and all(stamps.holds(f"jars {conf}", digest(IVY_FILE)) for conf in confs)
         and all((local / "jars" / conf).is_dir() for conf in confs)
+        and stamps.holds("airflow", _airflow_digest(local / "airflow"))
+        and (local / "airflow" / "bin" / "airflow").exists()
         and ("mysql" not in confs or (local / "mariadb" / "bin" / "mariadbd").exists())
         and subprocess.run([python, "-c", "import native"], capture_output=True, check=False).returncode == 0
         and _has_java(python)

@@ -44,9 +44,12 @@ def status(settings: Settings, services: Mapping[str, Service]) -> list[ServiceS
 def shown_address(settings: Settings, service: Service) -> str:
     """Return where a service listens, as one would type it."""
     try:
-        host, port = next(iter(service.ports(settings).values()))
+        ports = service.ports(settings)
     except SettingsError as error:
         return str(error)
+    if not ports:
+        return ""
+    host, port = next(iter(ports.values()))
     urls = {
         "s3": settings.aws_endpoint_url_s3,
         "gateway": settings.api_invoke_url,

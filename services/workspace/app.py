@@ -1,5 +1,6 @@
 """The application: the Jobs API, the pages, and the operator's routes `/healthz`, `/readyz`, `/metrics`."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
@@ -18,6 +19,7 @@ from workspace.api import Api, create_router
 from workspace.errors import ApiError
 from workspace.metrics import Metrics
 from workspace.pages import create_pages
+from workspace.retention import keep_forgetting
 from workspace.runner import Runner
 from workspace.store import Store
 
@@ -31,7 +33,9 @@ def create_app(settings: Settings, store: Store, problem: Callable[[], str | Non
     @contextlib.asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         await runner.recover()
+        forgetting = asyncio.create_task(keep_forgetting(settings, store))
         yield
+        forgetting.cancel()
         await runner.stop()
 
     runner = Runner(settings, store, metrics)

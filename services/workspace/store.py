@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import JSON, Engine, ForeignKey, UniqueConstraint, create_engine, event, func, select
+from sqlalchemy import JSON, Engine, ForeignKey, UniqueConstraint, create_engine, delete, event, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 
 Life = Literal["PENDING", "QUEUED", "RUNNING", "TERMINATING", "TERMINATED", "SKIPPED", "INTERNAL_ERROR"]
@@ -166,6 +166,18 @@ class Store:
             wanted = wanted.where(Run.created <= until)
         with self._session() as session:
             return session.scalars(wanted.limit(limit).offset(offset)).all()
+
+    def ended_before(self, time: int) -> Sequence[Run]:
+        """Return runs (not the tasks') that ended before a time in ms."""
+        wanted = select(Run).where(Run.parent_id.is_(None), Run.ended > 0, Run.ended < time)
+        with self._session() as session:
+            return session.scalars(wanted).all()
+
+    def forget(self, run_id: int) -> None:
+        """Have a run and its tasks found no more; their ids are not given again."""
+        with self._session.begin() as session:
+            session.execute(delete(Run).where(Run.parent_id == run_id))
+            session.execute(delete(Run).where(Run.run_id == run_id))
 
     def change(self, run_id: int, **values: object) -> None:
         """Change columns of a run or a task's."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pyspark.errors import PySparkException
 from rich.console import Console
 
-from lakehouse import progress, published, tables
+from lakehouse import progress, tables
 from lakehouse.jobs import check, publish, quality, questions, silver
 from lakehouse.lease import Lease, Process, new_run
 from lakehouse.session import compile_queries, first_lines
@@ -92,13 +92,7 @@ def _steps(lake: Lake, lease: Lease, work: check.Work, display: Display) -> None
             side_by_side(load_one, EVENT_BY_NAME, len(EVENTS) if work.new_bytes <= _SIDE_BY_SIDE_BYTES else 1)
             tell("; ".join(f"{event.name}: {loaded[event.name]}" for event in EVENTS))
     with display.step("questions") as tell:
-        versions = published.last_changes(lake)
-        if published.is_current(published.published(lake), versions):
-            lease.pin(versions)
-            tell("silver has no new row: the answers stay")
-        else:
-            questions.answer(lake, lease)
-            tell("9 answers of silver versions " + ", ".join(f"{name} {version}" for name, version in versions.items()))
+        tell(questions.answer_if_needed(lake, lease))
     with display.step("quality") as tell:
         tell(str(quality.measure(lake, lease)))
     with display.step("publish") as tell:

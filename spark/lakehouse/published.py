@@ -32,6 +32,11 @@ def publications(lake: Lake) -> int:
     return lake.read("ops.published").where(F.col("question") == QUESTIONS[0]).count()
 
 
+def is_by(lake: Lake, run: str) -> bool:
+    """Whether run `run` has published answers."""
+    return not lake.read("ops.published").where(F.col("run") == run).isEmpty()
+
+
 def is_current(published_versions: dict[str, Versions], versions: Versions) -> bool:
     """Whether every answer is published for `versions`."""
     return all(published_versions.get(question) == versions for question in QUESTIONS)

@@ -22,7 +22,7 @@ def run_alone(
     work: Callable[[Lake, Lease, argparse.Namespace], object],
     options: Callable[[argparse.ArgumentParser], object] = lambda _: None,
 ) -> None:
-    """Parse the command line, do `work` under the lease, print its result. The exit code is 0, or an error's."""
+    """Parse the command line, do `work` under the lease, print its result. Exit code 0, or 1 with an error's text."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--run", default="manual", help="the id of the run that this step is a part of (default %(default)s)"
@@ -45,5 +45,4 @@ def run_alone(
         with lease:
             print(work(lake, lease, arguments), flush=True)
     except PinlineError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+        sys.exit(str(error))  # not a number: of a step that ended by SystemExit, Databricks shows what that holds

@@ -11,6 +11,7 @@ from databricks.sdk.service import jobs
 
 from tests.fixtures.backends import wait_until
 from tests.fixtures.workspace import TOKEN, Workspace
+from workspace.store import Store, now
 
 pytestmark = pytest.mark.contract
 
@@ -209,6 +210,23 @@ def test_after_a_kill_a_run_at_work_has_failed_and_says_why_and_one_that_waited_
     assert not psutil.pid_exists(_pid(str(note)))
     assert own_workspace.wait(waiting)["state"]["result_state"] == "SUCCESS"
     assert own_workspace.output(waiting)["logs"] == "hello later\n"
+
+
+def test_runs_are_forgotten_with_what_they_left_sixty_days_after_they_ended(own_workspace: Workspace) -> None:
+    old, recent = own_workspace.submit("hello.py", "old"), own_workspace.submit("hello.py", "recent")
+    (task,) = own_workspace.wait(old)["tasks"]
+    own_workspace.wait(recent)
+    data = own_workspace.settings.pinline_data / "workspace"
+    folder = data / "runs" / str(task["run_id"])
+    assert folder.is_dir()
+    own_workspace.stop()
+    Store(data / "workspace.sqlite").change(old, ended=now() - 61 * 86_400_000)
+    own_workspace.start()
+    wait_until(lambda: not folder.exists() and len(own_workspace.get("runs/list")["runs"]) == 1, 30, "it is forgotten")
+    answer = own_workspace.client.get("runs/get", params={"run_id": old})
+    assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert own_workspace.output(recent)["logs"] == "hello recent\n"
+    assert own_workspace.wait(own_workspace.submit("hello.py"))["run_id"] > recent
 
 
 def test_databricks_own_client_submits_waits_and_reads_the_output(workspace: Workspace) -> None:

@@ -27,7 +27,7 @@ from native.ready import problem
 from native.services import SERVICES
 from pinline.settings import ROOT
 from tests.faults.load import BATCH, EMULATE, Command, accounting, acknowledged, spooled
-from tests.fixtures.backends import Stack, embedded_stack
+from tests.fixtures.backends import PIPELINE, Stack, embedded_stack
 
 COMMANDS = {
     "emulator": (*EMULATE, "--count", "1000", "--rate", "60", "--concurrency", "8"),
@@ -54,7 +54,7 @@ def plan(seed: int, minutes: float) -> Iterator[Blow]:
     at = 5.0
     while at < minutes * 60:
         hangs = round(chance.uniform(1, 8), 1) if chance.random() < 0.2 else 0
-        yield Blow(round(at, 1), chance.choice([*SERVICES, *COMMANDS]), hangs, chance.random() < 0.25)
+        yield Blow(round(at, 1), chance.choice([*PIPELINE, *COMMANDS]), hangs, chance.random() < 0.25)
         at += chance.uniform(2, 18)
 
 
@@ -133,7 +133,7 @@ class Chaos:
 
     def settle(self) -> None:
         """Let everything that was accepted arrive."""
-        for name in SERVICES:
+        for name in PIPELINE:
             self._stack.wait_ready(name, seconds=180)
         self._tell("everything runs again")
         deadline = time.monotonic() + 180
@@ -158,7 +158,7 @@ def run(minutes: float, seed: int) -> bool:
 
     print(f"chaos for {minutes:g} minutes; the same again: make chaos MINUTES={minutes:g} SEED={seed}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="pinline-chaos-"))
-    with embedded_stack(folder, kafka_partitions=3) as stack:
+    with embedded_stack(folder, *PIPELINE, kafka_partitions=3) as stack:
         tell(f"the stack is up in {folder}")
         chaos = Chaos(stack, tell)
         chaos.strike(plan(seed, minutes))

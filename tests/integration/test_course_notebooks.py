@@ -14,6 +14,7 @@ from pinline import aws
 from pinline.events import EVENTS
 from pinline.settings import ROOT, Settings
 from tests.fixtures.backends import wait_until
+from tests.fixtures.course import FOLDER, STUDENT, upload_keys
 from tests.fixtures.kinesis import Kinesis, unique_stream
 from tests.fixtures.lake import put_object
 from tests.fixtures.notebooks import StartNotebook
@@ -21,9 +22,6 @@ from tests.fixtures.stream import record
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-COURSE = ROOT / "tests" / "data" / "course"
-USER_ID = "0ab336d6fcf7"
-KEYS = "User name,Access key ID,Secret access key\ndatabricks-user,AKIAEXAMPLE,with/slash+plus\n"
 DIRTY = {"description": "Untitled", "follower_count": "User Info Error", "save_location": "Local save in /data/art"}
 
 
@@ -34,31 +32,29 @@ def course(
     """The student's account: a bucket with three topics, three streams, the keys file among Databricks' uploads."""
     values = {
         **connect_server,
-        "user_id": USER_ID,
+        "user_id": STUDENT,
         "pinline_data": tmp_path_factory.mktemp("course"),
         "aws_endpoint_url_kinesis": kinesis.url,
     }
     settings = Settings(_env_file=None, **values)  # type: ignore[call-arg]
     s3 = aws.s3_client(settings)
     s3.create_bucket(Bucket=settings.bucket)
-    s3.put_object(
-        Bucket=settings.bucket, Key="dbfs/FileStore/tables/authentication_credentials.csv", Body=KEYS.encode()
-    )
+    upload_keys(settings)
     for event in EVENTS:
         dirty = DIRTY if event.name == "pin" else {}
         records = [record(event.name, 1, **dirty), *(record(event.name, ind) for ind in (2, 3, 3))]
         for offset, line in enumerate(records):
             put_object(settings, event, offset, [line.decode()])
-        stream = unique_stream(1, kinesis.client(), event.stream(USER_ID))
+        stream = unique_stream(1, kinesis.client(), event.stream(STUDENT))
         put = [{"Data": line, "PartitionKey": "partition-1"} for line in records]
         kinesis.client().put_records(StreamName=stream, Records=put)
     return settings
 
 
 def test_the_batch_notebooks_mount_clean_and_answer(start_notebook: StartNotebook, course: Settings) -> None:
-    mounted = start_notebook(COURSE / "s3_bucket_to_databricks.py", course).wait().succeeded()
+    mounted = start_notebook(FOLDER / "s3_bucket_to_databricks.py", course).wait().succeeded()
     assert mounted.result["exit"] == "4 4 4"
-    start_notebook(COURSE / "transform_and_query_batch_data.py", course).wait().succeeded()
+    start_notebook(FOLDER / "transform_and_query_batch_data.py", course).wait().succeeded()
     lake = tables.open_lake(course)
     pins = {row.ind: row for row in lake.read("notebook.clean_pin").collect()}
     assert sorted(pins) == [1, 2, 3]
@@ -71,9 +67,9 @@ def test_the_streaming_notebook_fills_its_tables_until_it_is_cancelled(
     start_notebook: StartNotebook, course: Settings
 ) -> None:
     lake = tables.open_lake(course)
-    run = start_notebook(COURSE / "transforming_and_querying_the_streaming_data.py", course)
+    run = start_notebook(FOLDER / "transforming_and_querying_the_streaming_data.py", course)
     run.wait_for("streaming")
-    names = [f"{USER_ID}_geo_table", f"{USER_ID}_user_table"]
+    names = [f"{STUDENT}_geo_table", f"{STUDENT}_user_table"]
 
     def rows() -> list[int]:
         assert run.code is None, run.result

@@ -1,9 +1,7 @@
 """The batch against a real Connect server and a real S3: what ends in silver, in quarantine and in gold."""
 
-import random
 import subprocess
 import sys
-from typing import Any
 
 import duckdb
 import pandas as pd
@@ -15,63 +13,13 @@ from lakehouse.jobs.quality import QualityError
 from lakehouse.lease import Lease, Process
 from lakehouse.progress import Counts
 from pinline.errors import PinlineError, StateError
-from pinline.events import EVENTS, GEO, PIN, USER, EventType
+from pinline.events import EVENTS, GEO, USER, EventType
 from pinline.settings import Settings
 from tests.e2e import oracle
 from tests.fixtures.backends import MakeSettings
-from tests.fixtures.lake import put_object
+from tests.fixtures.lake import Row, many_rows, put_all, put_object, user_row
 
 pytestmark = pytest.mark.integration
-
-Row = dict[str, Any]
-
-
-def user_row(ind: int, **values: object) -> Row:
-    row: Row = {"ind": ind, "first_name": "Ann", "last_name": "Lee", "age": 20, "date_joined": "2016-01-02T03:04:05"}
-    return row | values
-
-
-def many_rows(count: int) -> dict[str, list[Row]]:
-    """Rows with ties, shared names, dirt and incomplete events."""
-    draw = random.Random(11)
-    found: dict[str, list[Row]] = {event.name: [] for event in EVENTS}
-    for ind in range(count):
-        poster = draw.randrange(40)
-        person = random.Random(poster)
-        pin: Row = dict.fromkeys(PIN.column_names, "text")
-        pin |= {
-            "index": ind,
-            "downloaded": 1,
-            "poster_name": f"Poster {poster}" if poster else "User Info Error",
-            "follower_count": person.choice(["7", "12k", "1.5k", "3M", "User Info Error"]),
-            "category": draw.choice(["art", "quotes", "travel"]),
-            "save_location": "Local save in /data/art",
-        }
-        geo = {
-            "ind": ind,
-            "timestamp": f"{draw.randint(2017, 2023)}-05-06T07:08:09",
-            "latitude": draw.uniform(-90, 90),
-            "longitude": float(person.randint(-180, 180)),
-            "country": person.choice(["Aruba", "Cote d'Ivoire", "Niue", "Åland"]),
-        }
-        user = user_row(
-            ind,
-            first_name=person.choice(["Ann", "Bo"]),
-            age=person.choice([17, 18, 24, 25, 35, 36, 50, 51, None]),
-            date_joined=f"{person.randint(2014, 2021)}-01-02T03:04:05",
-        )
-        for event, row in zip(EVENTS, (pin, geo, user), strict=True):
-            if draw.random() > 0.03:
-                found[event.name].append(row)
-    return found
-
-
-def put_all(settings: Settings, rows: dict[str, list[Row]], size: int = 100, partitions: int = 2) -> None:
-    for event in EVENTS:
-        for partition in range(partitions):
-            mine = rows[event.name][partition::partitions]
-            for start in range(0, len(mine), size):
-                put_object(settings, event, start, mine[start : start + size], partition=partition)
 
 
 def users(settings: Settings) -> list[Row]:

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from native.services import SERVICES
 from tests.faults.load import BATCH, EMULATE, accounting
-from tests.fixtures.backends import Stack, embedded_stack
+from tests.fixtures.backends import AIRFLOW, PIPELINE, Stack, embedded_stack
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
@@ -24,11 +23,17 @@ def test_everything_is_ready_and_doctor_agrees(stack: Stack) -> None:
     assert stack.run("-m", "native", "doctor").returncode == 0
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", PIPELINE)
 def test_a_killed_service_is_restarted_and_the_pipeline_goes_on(stack: Stack, service: str) -> None:
     killed = stack.kill(service)
     assert stack.wait_ready(service, after=killed) != killed
     stack.run(*EMULATE, "--mode", "both", "--count", str(COUNT), "--rate", "0")
+
+
+def test_airflows_killed_processes_come_back(stack: Stack) -> None:
+    killed = {service: stack.kill(service) for service in AIRFLOW}
+    for service, pid in killed.items():
+        assert stack.wait_ready(service, after=pid) != pid
 
 
 def test_after_the_kills_all_that_was_posted_is_in_the_lake(stack: Stack) -> None:
@@ -37,8 +42,8 @@ def test_after_the_kills_all_that_was_posted_is_in_the_lake(stack: Stack) -> Non
     balanced, found = accounting(stack)
     assert balanced, found
     for event in found.values():
-        assert event["kafka_records"] >= len(SERVICES) * COUNT
-        assert event["stream"]["acknowledged_records"] >= len(SERVICES) * COUNT
+        assert event["kafka_records"] >= len(PIPELINE) * COUNT
+        assert event["stream"]["acknowledged_records"] >= len(PIPELINE) * COUNT
 
 
 def test_down_leaves_no_process(stack: Stack) -> None:

@@ -1,9 +1,12 @@
-"""Look what there is to do; nothing is written. Started alone, it also takes the run's lease if there is something."""
+"""Look what there is to do; nothing is written. Started alone, it also takes the run's lease if there is something.
+
+Its last line is then `nothing new`, or what is.
+"""
 
 from dataclasses import dataclass
 
 from lakehouse import bronze, progress, published
-from lakehouse.lease import Versions
+from lakehouse.lease import Lease, Versions
 from lakehouse.step import run_alone
 from lakehouse.tables import Lake
 from pinline.events import EVENTS, EventName
@@ -52,7 +55,14 @@ def look(lake: Lake) -> Work:
 
 def main() -> None:
     """Run the step alone."""
-    run_alone(__doc__, lambda lake, _lease, _options: look(lake))
+
+    def work(lake: Lake, lease: Lease, _options: object) -> Work:
+        found = look(lake)
+        if found.is_none:
+            lease.release("nothing new")
+        return found
+
+    run_alone(__doc__, work)
 
 
 if __name__ == "__main__":
