@@ -1,4 +1,4 @@
-"""Runs a DAG by `dag.test()`, in Airflow's own environment: `dag_test.py DAG_ID`. Prints its tasks' states as JSON."""
+"""Runs a DAG by `dag.test()`, in Airflow's own environment: `run_dag.py DAG_ID`. Prints its tasks' states as JSON."""
 
 import json
 import os
