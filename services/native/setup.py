@@ -452,8 +452,9 @@ def _is_done(local: Path, stamps: Stamps, extra: str, confs: list[str]) -> bool:
 
 def _imports(package: str) -> bool:
     python = VENV / "bin" / "python"
-    command = [python, "-c", f"import {package}"]
-    return python.exists() and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    if not python.exists():
+        return False
+    return subprocess.run([python, "-c", f"import {package}"], capture_output=True, check=False).returncode == 0
 
 
 def _has_java(python: Path) -> bool:
