@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from containers import causes
 from pinline.errors import PinlineError
-from pinline.settings import ROOT, Settings, address, env_file
+from pinline.settings import ROOT, Settings, address
 
 PORTS = {
     "KAFKA_PORT": "KAFKA_BOOTSTRAP_SERVERS",
@@ -71,17 +71,24 @@ class ComposeError(PinlineError):
 class Compose:
     """`docker compose` with the settings of one stack.
 
-    `complete` says that every secret has to be set, as for starting; what only looks or stops needs none.
+    `complete` says that every secret has to be set, as for starting; what only looks or stops needs none. `outside` is
+    the environment to add to, this process's by default: its PINLINE_ENV_FILE names the `.env`.
     """
 
-    def __init__(self, settings: Settings, *, complete: bool = False) -> None:
-        self._settings = settings
-        self._environment = environment(settings, os.environ, complete=complete)
+    def __init__(self, settings: Settings, *, complete: bool = False, outside: Mapping[str, str] | None = None) -> None:
+        outside = os.environ if outside is None else outside
+        self._file = ROOT / outside.get("PINLINE_ENV_FILE", ".env")
+        dotenv = dotenv_values(self._file, interpolate=False)
+        self._files = files_of(outside.get("COMPOSE_FILE") or dotenv.get("COMPOSE_FILE") or MAIN_FILE)
+        profiles = outside.get("COMPOSE_PROFILES", dotenv.get("COMPOSE_PROFILES"))
+        self._environment = environment(settings, outside, profiles, complete=complete)
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line."""
-        files = [word for file in files_of(self._environment) for word in ("--file", file)]
-        own = ["--project-directory", str(ROOT), "--env-file", str(_env_file()), *files]
+        files = [word for file in self._files for word in ("--file", file)]
+        # before there is an `.env`, what it will be made from: a stack without one can be looked at
+        env_file = self._file if self._file.exists() else ROOT / ".env.example"
+        own = ["--project-directory", str(ROOT), "--env-file", str(env_file), *files]
         return ["docker", "compose", *own, *arguments]
 
     def run(self, doing: str, *arguments: str) -> str:
@@ -138,11 +145,14 @@ class Compose:
         return containers(self.run("asking for the stack's containers", "ps", "--all", "--format", "json"))
 
 
-def environment(settings: Settings, outside: Mapping[str, str], *, complete: bool) -> dict[str, str]:
+def environment(
+    settings: Settings, outside: Mapping[str, str], profiles: str | None = None, *, complete: bool
+) -> dict[str, str]:
     """Return what `docker compose` has in its environment, which wins over what it reads in `.env` itself.
 
     Every setting that is set, the ports that are taken from addresses, and the profile: so compose.yaml sees what the
-    commands of this machine see. Unless `complete`, a secret that is not set has a stand-in.
+    commands of this machine see. Unless `complete`, a secret that is not set has a stand-in. `profiles` is
+    COMPOSE_PROFILES, where `${KINESIS}` is the setting; without it the setting alone.
     """
     values = {
         name.upper(): _text(value)
@@ -158,7 +168,7 @@ def environment(settings: Settings, outside: Mapping[str, str], *, complete: boo
     return {
         **outside,
         **values,
-        "COMPOSE_PROFILES": _profiles(settings, outside),
+        "COMPOSE_PROFILES": settings.kinesis if profiles is None else profiles.replace("${KINESIS}", settings.kinesis),
         "COMPOSE_BAKE": "false",
         "DOCKER_BUILDKIT": "1",
         "BUILDKIT_PROGRESS": "plain",
@@ -183,10 +193,9 @@ def local_address(settings: Settings, setting: str) -> tuple[str, int] | None:
     return place if place[0] in _HERE else None
 
 
-def files_of(environment: Mapping[str, str]) -> list[str]:
+def files_of(value: str) -> list[str]:
     """Return the files that COMPOSE_FILE names, compose.yaml first, which is there whether it is named or not."""
-    found = environment.get("COMPOSE_FILE") or _dotenv().get("COMPOSE_FILE") or MAIN_FILE
-    names = [name for name in found.split(os.pathsep) if name]
+    names = [name for name in value.split(os.pathsep) if name]
     return [MAIN_FILE, *(name for name in names if name != MAIN_FILE)]
 
 
@@ -230,21 +239,6 @@ def _service(name: str, entry: Mapping[str, Any]) -> Service:
         frozenset(int(port) for port in published if port and str(port).isdigit()),
         int(memory) if memory else None,
     )
-
-
-def _env_file() -> Path:
-    """`.env`; before there is one, what it will be made from, so that a stack without one can be looked at."""
-    return env_file() if env_file().exists() else ROOT / ".env.example"
-
-
-def _dotenv() -> dict[str, str | None]:
-    return dotenv_values(env_file(), interpolate=False)
-
-
-def _profiles(settings: Settings, outside: Mapping[str, str]) -> str:
-    """COMPOSE_PROFILES, where `${KINESIS}` is the setting; without it the setting alone."""
-    found = outside.get("COMPOSE_PROFILES", _dotenv().get("COMPOSE_PROFILES"))
-    return settings.kinesis if found is None else found.replace("${KINESIS}", settings.kinesis)
 
 
 def _secret_names(settings: Settings) -> list[str]:

@@ -99,9 +99,18 @@ def test_stopping_needs_no_secret(settings: Settings) -> None:
 
 
 def test_overrides_come_after_compose_yaml_which_need_not_be_named() -> None:
-    assert compose.files_of({"COMPOSE_FILE": "compose.redpanda.yaml"}) == ["compose.yaml", "compose.redpanda.yaml"]
-    named = {"COMPOSE_FILE": "compose.yaml:compose.aws.yaml:mine.yaml"}
+    assert compose.files_of("compose.redpanda.yaml") == ["compose.yaml", "compose.redpanda.yaml"]
+    named = "compose.yaml:compose.aws.yaml:mine.yaml"
     assert compose.files_of(named) == ["compose.yaml", "compose.aws.yaml", "mine.yaml"]
+
+
+def test_profiles_follow_the_setting_unless_they_are_named(settings: Settings) -> None:
+    def profiles(named: str | None) -> str:
+        return compose.environment(settings, {}, named, complete=False)["COMPOSE_PROFILES"]
+
+    assert profiles(None) == "own"
+    assert profiles("${KINESIS},tools") == "own,tools"
+    assert profiles("") == "", "none, as on AWS"
 
 
 def test_containers_are_read_as_lines_and_as_a_list() -> None:
