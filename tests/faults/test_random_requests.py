@@ -13,7 +13,6 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
 import aiohttp
-import httpx
 import psutil
 import pytest
 import schemathesis
@@ -22,6 +21,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.fixtures.gateway import Gateway, StartGateway
+from tests.fixtures.http import HTTP
 
 pytestmark = [pytest.mark.faults, pytest.mark.contract]
 
@@ -72,7 +72,7 @@ def test_100_000_random_requests_get_no_5xx_and_leave_the_gateway_as_it_was(
     with start_gateway(kafka_broker) as gateway:
         topic = gateway.make_topic(2)
         half, end = asyncio.run(_send(gateway, _requests(gateway, topic)))
-        assert httpx.get(f"{gateway.proxy}/readyz", timeout=20).status_code == 200
+        assert HTTP.get(f"{gateway.proxy}/readyz", timeout=20).status_code == 200
         assert gateway.process.poll() is None
         assert "request_failed" not in gateway.log.read_text()
     print(f"resident memory: {half / 2**20:.1f} MiB half-way, {end / 2**20:.1f} MiB at the end")
