@@ -135,9 +135,10 @@ class Compose:
         """Run a command that prints for the user; return its exit code."""
         return subprocess.run(self.command(*arguments), cwd=ROOT, env=self._environment, check=False).returncode
 
-    def services(self) -> dict[str, Service]:
+    def services(self, *, of_all_profiles: bool = False) -> dict[str, Service]:
         """Return the services that the profiles let run, in the order of compose.yaml. Raises ComposeError."""
-        text = self.run("reading compose.yaml", "config", "--format", "json")
+        profiles = ("--profile", "*") if of_all_profiles else ()
+        text = self.run("reading compose.yaml", *profiles, "config", "--format", "json")
         return services(json.loads(text), (ROOT / MAIN_FILE).read_text())
 
     def containers(self) -> list[Container]:

@@ -17,7 +17,7 @@ from pinline.settings import Settings
 _DEADLINE = 240.0
 """Seconds without any change."""
 _MOST_RESTARTS = 4
-_POLL = 0.5
+_POLL = 1.0
 _LOG_LINES = 25
 
 
@@ -112,6 +112,8 @@ class _Start:
         self._services = services
         self._tell = tell
         self._log = _log(settings)
+        self._restarts: dict[str, int] = {}
+        """How often each container had been started again when it was first looked at."""
 
     def run(self, only: Sequence[str]) -> None:
         """Start all, and wait; raise the first error."""
@@ -122,30 +124,28 @@ class _Start:
             if again := self._with_an_older_view():
                 for name in again:
                     self._tell(name, "starting anew: S3 is empty")
-                self._compose.run(f"restarting {', '.join(again)}", "restart", *again)
-                self._follow(None)
+                self._compose.run(f"restarting {', '.join(again)}", "restart", "--no-deps", *again)
+            self._follow()
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
 
-    def _follow(self, process: "subprocess.Popen[bytes] | None") -> None:
-        """Return when `process` has ended and each service is settled."""
+    def _follow(self, process: "subprocess.Popen[bytes] | None" = None) -> None:
+        """Show what becomes of each service, until `process` has ended, or without one until each is settled."""
         seen: dict[str, str] = {}
         deadline = time.monotonic() + _DEADLINE
         while True:
-            ended = process is None or process.poll() is not None
+            code = process.poll() if process else None
             found = self._compose.containers()
             now = {name: progress(service, of_service(found, name)) for name, service in self._services.items()}
             now = {name: self._with_own_words(name, one) for name, one in now.items()}
             for name, one in now.items():
                 self._tell(name, one.word)
-            if ended and process is not None and process.returncode:
+            if code or (process is None and self._has_given_up(found, now)):
                 raise self._failed(found, now)
-            if ended and all(one.is_settled for one in now.values()):
+            if code == 0 or (process is None and all(one.is_settled for one in now.values())):
                 return
-            if ended and self._has_given_up(found, now):
-                raise self._failed(found, now)
             words = {name: one.word for name, one in now.items()}
             if words != seen:
                 seen, deadline = words, time.monotonic() + _DEADLINE
@@ -169,7 +169,8 @@ class _Start:
             return True
         late = {name for name, one in now.items() if not one.is_settled}
         known = engine.inspect(container.id for container in found if container.service in late)
-        return any(container.restarts >= _MOST_RESTARTS for container in known.values())
+        first = {one.id: self._restarts.setdefault(one.id, one.restarts) for one in known.values()}
+        return any(one.restarts - first[one.id] >= _MOST_RESTARTS for one in known.values())
 
     def _with_an_older_view(self) -> list[str]:
         ids = [container.id for container in self._compose.containers() if container.service in self._services]
