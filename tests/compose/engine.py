@@ -89,7 +89,10 @@ def prune(environment: Mapping[str, str]) -> None:
         ["image", "prune", "-f"],
         ["builder", "prune", "-f", "--keep-storage", _KEPT_BUILD_CACHE],
     ):
-        subprocess.run(["docker", *command], env={**environment}, capture_output=True, check=False)
+        # a client without buildx refuses `builder` while BuildKit is on, whose cache it prunes all the same
+        subprocess.run(
+            ["docker", *command], env={**environment, "DOCKER_BUILDKIT": "0"}, capture_output=True, check=False
+        )
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def _ensure(names: set[str], environment: Mapping[str, str]) -> None:
 
 def _make(name: str, base: str, environment: Mapping[str, str], tell: Tell) -> None:
     image = IMAGES[name]
-    wanted = setup.digest(base, *_sources(name))
+    wanted = description(name, base)
     present = debian.label(image, environment)
     if present in {"", wanted}:
         return
@@ -89,12 +89,12 @@ def _make(name: str, base: str, environment: Mapping[str, str], tell: Tell) -> N
     shutil.rmtree(context)
 
 
-def _sources(name: str) -> list[Path | str]:
-    """Return what an image is made from: names, modes and contents of its files, and the Java parts that go with it."""
-    found: list[Path | str] = []
+def description(name: str, base: str) -> str:
+    """Return a digest of what an image is made from: names, modes and contents of its files, and its Java parts."""
+    parts: list[Path | str] = [base]
     for file in sorted(path for path in (FOLDER / name).rglob("*") if path.is_file()):
-        found += [str(file.relative_to(FOLDER)), str(os.access(file, os.X_OK)), file]
-    return found + {"kafka": [setup.IVY_FILE], "mysql": [FOLDER / "ivy.xml"]}.get(name, [])
+        parts += [str(file.relative_to(FOLDER)), str(os.access(file, os.X_OK)), file]
+    return setup.digest(*parts, *{"kafka": [setup.IVY_FILE], "mysql": [FOLDER / "ivy.xml"]}.get(name, []))
 
 
 def _jars(conf: str, local: Path, ivy_file: Path, tell: Tell) -> Path:
