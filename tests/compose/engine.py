@@ -77,6 +77,8 @@ def ensure_engine(own: "Own", tell: Tell = say) -> bool:
     if not cache.find_program("dockerd") or not cache.find_program("iptables"):
         tell("no Docker engine answers: installing docker.io")
         cache.install(["docker.io", "iptables"], "a Docker engine")
+    if not cache.find_program("docker"):
+        cache.install(["docker-cli"], "Docker's client, a package of its own since Debian 13")
     tell(f"starting a Docker engine in {own.folder}")
     own.start()
     return True
