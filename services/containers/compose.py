@@ -54,8 +54,10 @@ class Service:
     is_built: bool
     is_task: bool
     """Whether it does its work once and ends."""
-    ports: frozenset[int]
-    """Of this machine."""
+    has_check: bool
+    """Whether its health is checked, by compose.yaml."""
+    ports: tuple[int, ...]
+    """Of this machine; the first is the one to show."""
     memory: int | None
     """Its limit, in bytes."""
 
@@ -237,7 +239,8 @@ def _service(name: str, entry: Mapping[str, Any]) -> Service:
         entry.get("image", ""),
         "build" in entry,
         entry.get("restart", "no") == "no",
-        frozenset(int(port) for port in published if port and str(port).isdigit()),
+        bool(entry.get("healthcheck")) and not entry["healthcheck"].get("disable"),
+        tuple(int(port) for port in published if port and str(port).isdigit()),
         int(memory) if memory else None,
     )
 
