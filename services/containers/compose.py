@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ PORTS = {
 """What compose.yaml publishes a service on, and the setting whose address it is taken from."""
 
 MAIN_FILE = "compose.yaml"
+_REPLACED = 5
+"""Containers replaced one after the other, between questions."""
 _HERE = ("127.0.0.1", "localhost")
 
 
@@ -68,6 +71,10 @@ class ComposeError(PinlineError):
     def __init__(self, doing: str, output: str) -> None:
         cause = causes.of_command(output, doing)
         super().__init__(f"{doing} failed: {cause.text}. Docker said:\n{output.strip()[-2500:]}\nTry: {cause.do}")
+
+
+class GoneError(ComposeError):
+    """A container was gone between Compose's two questions."""
 
 
 class Compose:
@@ -144,8 +151,22 @@ class Compose:
         return services(json.loads(text), (ROOT / MAIN_FILE).read_text())
 
     def containers(self) -> list[Container]:
-        """Return all containers of the project, those that have ended too."""
-        return containers(self.run("asking for the stack's containers", "ps", "--all", "--format", "json"))
+        """Return all containers of the project, those that have ended too.
+
+        Compose lists them and asks for each: one that is replaced in between is no error, and it is asked again.
+        """
+        for _ in range(_REPLACED):
+            with suppress(GoneError):
+                return self._containers()
+        return self._containers()
+
+    def _containers(self) -> list[Container]:
+        try:
+            return containers(self.run("asking for the stack's containers", "ps", "--all", "--format", "json"))
+        except ComposeError as error:
+            if "No such container" in error.output:
+                raise GoneError("asking for the stack's containers", error.output) from None
+            raise
 
 
 def environment(
