@@ -7,6 +7,7 @@ streams; with KINESIS=own it is in Kafka.
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,7 @@ _KEEPS_NOTHING = "localstack/"
 _READERS = ("spark", "stream")
 """They hold what they know of S3's tables in memory."""
 _SINK_SECONDS = 600.0
+_SAID_EVERY = 5.0
 
 
 @dataclass(frozen=True)
@@ -76,18 +78,23 @@ def recover(settings: Settings, services: Iterable[str], say: Callable[[str], No
         say(line)
     if not plan.makes_lake:
         return
-    said = [""]
-
-    def tell(text: str) -> None:
-        if text != said[0]:
-            said[0] = text
-            say(f"  S3: {text}")
-
-    wait_for_s3(settings, _SINK_SECONDS, tell)
+    wait_for_s3(settings, _SINK_SECONDS, _seldom(lambda text: say(f"  S3: {text}")))
     say("  S3: all of Kafka is there again. The batch:")
     code = subprocess.run([sys.executable, "-m", "lakehouse.batch"], cwd=ROOT, check=False).returncode
     if code:
         raise PinlineError(f"the stack is up; making silver and gold anew failed (exit code {code}). Try: make batch")
+
+
+def _seldom(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Return what says one text in five seconds."""
+    last = [time.monotonic()]
+
+    def tell(text: str) -> None:
+        if time.monotonic() - last[0] >= _SAID_EVERY:
+            last[0] = time.monotonic()
+            say(text)
+
+    return tell
 
 
 def look(settings: Settings, services: frozenset[str]) -> Facts:

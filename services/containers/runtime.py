@@ -88,7 +88,7 @@ class Containers:
 
     def remove(self, settings: Settings) -> None:
         """Remove the images that were built."""
-        images.remove(Compose(settings).services().values())
+        images.remove(Compose(settings).services(of_all_profiles=True).values())
 
 
 def _found(system: str, place: str, setting: str, problems: list[str]) -> Finding:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from containers import causes, engine, forgotten, images, preflight
 from containers.causes import Failure
 from containers.compose import Compose, Container, Service, of_service
+from containers.engine import Inspected
 from native import layout, ready
 from pinline.errors import DeadlineError, PinlineError, SettingsError, StateError
 from pinline.runtime import Tell
@@ -17,7 +18,8 @@ from pinline.settings import Settings
 _DEADLINE = 240.0
 """Seconds without any change."""
 _MOST_RESTARTS = 4
-_POLL = 0.5
+_POLL = 1.0
+_END_SECONDS = 10.0
 _LOG_LINES = 25
 
 
@@ -89,16 +91,16 @@ def _progress(service: Service, container: Container) -> Progress:
     match container.state:
         case "running" if service.is_task:
             return Progress("working", is_settled=False)
-        case "running" if container.health in ("", "healthy"):
+        case "running" if container.health == "healthy" or not service.has_check:
             return Progress("ready", is_settled=True)
         case "running":
-            return Progress("starting" if container.health == "starting" else "not healthy", is_settled=False)
+            return Progress("not healthy" if container.health == "unhealthy" else "starting", is_settled=False)
         case "exited" if service.is_task and container.exit_code == 0:
             return Progress("done", is_settled=True)
         case "exited" | "dead":
             return Progress(f"ended ({container.exit_code})", is_settled=False, has_failed=True)
         case "restarting":
-            return Progress(f"ended ({container.exit_code}), starting again", is_settled=False)
+            return Progress("ended, starting again", is_settled=False)
         case _:
             return Progress("waiting", is_settled=False)
 
@@ -112,6 +114,9 @@ class _Start:
         self._services = services
         self._tell = tell
         self._log = _log(settings)
+        there = engine.inspect(container.id for container in compose.containers())
+        self._restarts = {one.id: one.restarts for one in there.values()}
+        """How often each container had ended and been started again before."""
 
     def run(self, only: Sequence[str]) -> None:
         """Start all, and wait; raise the first error."""
@@ -122,30 +127,28 @@ class _Start:
             if again := self._with_an_older_view():
                 for name in again:
                     self._tell(name, "starting anew: S3 is empty")
-                self._compose.run(f"restarting {', '.join(again)}", "restart", *again)
-                self._follow(None)
+                self._compose.run(f"restarting {', '.join(again)}", "restart", "--no-deps", *again)
+            self._follow()
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
 
-    def _follow(self, process: "subprocess.Popen[bytes] | None") -> None:
-        """Return when `process` has ended and each service is settled."""
+    def _follow(self, process: "subprocess.Popen[bytes] | None" = None) -> None:
+        """Show what becomes of each service, until `process` has ended, or without one until each is settled."""
         seen: dict[str, str] = {}
         deadline = time.monotonic() + _DEADLINE
         while True:
-            ended = process is None or process.poll() is not None
+            code = process.poll() if process else None
             found = self._compose.containers()
             now = {name: progress(service, of_service(found, name)) for name, service in self._services.items()}
             now = {name: self._with_own_words(name, one) for name, one in now.items()}
             for name, one in now.items():
                 self._tell(name, one.word)
-            if ended and process is not None and process.returncode:
+            if code or (process is None and self._has_given_up(found, now)):
                 raise self._failed(found, now)
-            if ended and all(one.is_settled for one in now.values()):
+            if code == 0 or (process is None and all(one.is_settled for one in now.values())):
                 return
-            if ended and self._has_given_up(found, now):
-                raise self._failed(found, now)
             words = {name: one.word for name, one in now.items()}
             if words != seen:
                 seen, deadline = words, time.monotonic() + _DEADLINE
@@ -169,7 +172,7 @@ class _Start:
             return True
         late = {name for name, one in now.items() if not one.is_settled}
         known = engine.inspect(container.id for container in found if container.service in late)
-        return any(container.restarts >= _MOST_RESTARTS for container in known.values())
+        return any(one.restarts - self._restarts.get(one.id, 0) >= _MOST_RESTARTS for one in known.values())
 
     def _with_an_older_view(self) -> list[str]:
         ids = [container.id for container in self._compose.containers() if container.service in self._services]
@@ -178,7 +181,6 @@ class _Start:
     def _failed(self, found: Sequence[Container], now: Mapping[str, Progress]) -> PinlineError:
         """Return the error that tells of the service that is the likeliest to have kept the others from starting."""
         said = _tail(self._log)
-        known = engine.inspect(container.id for container in found)
         late = [name for name, one in now.items() if not one.is_settled]
         order = sorted(late, key=lambda name: (_rank(now[name], of_service(found, name)), late.index(name)))
         if not order or not of_service(found, order[0]):
@@ -187,11 +189,11 @@ class _Start:
         name = order[0]
         container = of_service(found, name)[0]
         log = self._log_of(name)
-        inspected = known.get(container.id)
+        inspected = _at_its_end(container)
         cause = causes.of(
             Failure(
                 name,
-                container.exit_code,
+                container.exit_code or (inspected.exit_code if inspected else 0),
                 inspected.was_out_of_memory if inspected else False,
                 self._services[name].memory,
                 inspected.error if inspected else "",
@@ -209,6 +211,17 @@ class _Start:
             return self._compose.run(f"reading the log of {name}", *arguments).strip()[-2500:]
         except PinlineError as error:
             return str(error)
+
+
+def _at_its_end(container: Container) -> Inspected | None:
+    """Return what the engine knows of a container; of one that ends again and again, while it is not running."""
+    deadline = time.monotonic() + _END_SECONDS
+    while True:
+        found = engine.inspect([container.id]).get(container.id)
+        is_known = found is None or found.exit_code or container.state != "restarting"
+        if is_known or time.monotonic() > deadline:
+            return found
+        time.sleep(_POLL / 10)
 
 
 def _rank(one: Progress, found: Sequence[Container]) -> int:

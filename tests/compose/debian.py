@@ -59,16 +59,17 @@ def label(image: str, environment: Mapping[str, str]) -> str | None:
 
 
 def _bootstrap(root: Path) -> None:
+    for file, text in (("etc/dpkg/dpkg.cfg.d/slim", _SLIM), ("etc/apt/apt.conf.d/slim", _APT)):
+        (root / file).parent.mkdir(parents=True)
+        (root / file).write_text(text)
     program = cache.find_program("debootstrap")
     options = ["--variant=minbase", f"--include={_PACKAGES}", f"--keyring={_KEYRING}"]
     cache.run([program, *options, _SUITE, root, _mirror()], "debootstrap of Debian 13")
-    for folder in ("doc", "man", "info", "locale"):
+    for folder in ("doc", "man", "info", "locale"):  # of the packages that debootstrap unpacks without dpkg
         shutil.rmtree(root / "usr/share" / folder, ignore_errors=True)
     for archive in (root / "var/cache/apt/archives").glob("*.deb"):
         archive.unlink()
     shutil.rmtree(root / "var/lib/apt/lists")
-    (root / "etc/dpkg/dpkg.cfg.d/slim").write_text(_SLIM)
-    (root / "etc/apt/apt.conf.d/slim").write_text(_APT)
 
 
 def _mirror() -> str:

