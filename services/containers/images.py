@@ -69,8 +69,9 @@ class Steps:
             return None
         service, stage = found["service"], found["stage"] or ""
         self._begun.setdefault(service, set()).add((stage, int(found["step"])))
-        self._all.setdefault(service, {})[stage] = int(found["steps"])
-        return service, f"building: {len(self._begun[service])} of {sum(self._all[service].values())} steps"
+        stages = self._all.setdefault(service, {})
+        stages[stage] = max(stages.get(stage, 0), int(found["steps"]))
+        return service, f"building: {len(self._begun[service])} of {sum(stages.values())} steps"
 
 
 def sources(dockerfile: str, root: Path = ROOT) -> str:
