@@ -25,12 +25,12 @@ class Run:
 
 def rows(folder: Path, size: Size) -> Iterator[Row]:
     """Yield seconds on the cluster. The answers have to be local mode's, and each worker has to have worked."""
-    with spark_cluster(folder / "cluster") as master, embedded_stack(folder / "stack", *BATCH_PATH) as stack:
+    with spark_cluster(folder / "cluster") as cluster, embedded_stack(folder / "stack", *BATCH_PATH) as stack:
         stack.run("-m", "seed_data", "--events", str(size.events))
         post(stack, size.events)
         local = run(stack)
         with Path(stack.env["PINLINE_ENV_FILE"]).open("a") as file:
-            file.write(f"SPARK_MASTER={master}\n")
+            file.writelines(f"{name.upper()}={value}\n" for name, value in cluster.items())
         spread = run(stack)
         worked = [executor["totalTasks"] for executor in executors(stack.settings)]
     check("the cluster", spread.answers, local.answers)

@@ -3,24 +3,26 @@
 What settings alone give: tests/unit/test_scaling_settings.py. Figures: bench/scale.py.
 """
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
+from lakehouse import answers, tables
+from lakehouse.jobs import silver
+from lakehouse.tables import Lake
 from native import ready
 from native.ready import problem
-from pinline import aws
+from pinline.aws import s3_client
 from pinline.events import EVENTS, PIN
 from pinline.init import ensure_topics
 from tests.e2e import oracle
 from tests.faults.posting import lose_a_broker, not_stored
-from tests.fixtures import gateway, lake
+from tests.fixtures import gateway
 from tests.fixtures.backends import MakeSettings, free_port, wait_until
 from tests.fixtures.brokers import three_brokers
+from tests.fixtures.lake import executors, many_rows, put_all, serving
 from tests.fixtures.sink import PROPERTIES, sharing, staged
 from tests.fixtures.spark_cluster import spark_cluster
 
@@ -77,37 +79,41 @@ def is_shared(ports: list[int]) -> bool:
     return all(len(mine) == each for mine in found) and len(set().union(*found)) == len(EVENTS) * PARTITIONS
 
 
-def test_the_batch_gives_the_same_answers_on_a_cluster_of_two_workers(
+def test_cleaning_and_answers_are_the_same_on_a_cluster_of_two_workers(
     make_settings: MakeSettings, s3_endpoint: str, tmp_path: Path
 ) -> None:
-    rows = lake.many_rows(200)
-    with spark_cluster(tmp_path / "cluster") as master:
+    rows = many_rows(200)
+    with spark_cluster(tmp_path / "cluster") as cluster:
         values: dict[str, Any] = {
-            "user_id": "cluster",
+            **cluster,
             "aws_endpoint_url_s3": s3_endpoint,
             "aws_access_key_id": "test",
             "aws_secret_access_key": "test",
             "spark_remote": f"sc://127.0.0.1:{free_port()}",
             "spark_ui_port": free_port(),
-            "spark_master": master,
             # not where the server listens: executors go where this setting says
             "spark_driver_host": "127.0.0.2",
         }
         settings = make_settings(**values)
-        aws.s3_client(settings).create_bucket(Bucket=settings.bucket)
-        lake.put_all(settings, rows)
-        with lake.serving(values, tmp_path):
-            command(values, "lakehouse.batch")
-            answers = json.loads(command(values, "lakehouse.results", "--format", "json"))
-            worked = [executor["totalTasks"] for executor in lake.executors(settings)]
-    assert {name: oracle.ordered(found) for name, found in answers.items()} == oracle.answers(oracle.of_rows(rows))
+        s3_client(settings).create_bucket(Bucket=settings.bucket)
+        put_all(settings, rows)
+        with serving(values, tmp_path):
+            spark = SparkSession.builder.remote(settings.spark_remote or "").create()
+            try:
+                found = answered(Lake(spark, settings))
+            finally:
+                spark.stop()
+            worked = [executor["totalTasks"] for executor in executors(settings)]
+    assert found == oracle.answers(oracle.of_rows(rows))
     assert len(worked) == 2
     assert all(worked)
 
 
-def command(values: dict[str, Any], module: str, *arguments: str) -> str:
-    """Run a command of the user's with `values` as its settings; return what it prints."""
-    words = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(words, env=lake.environment(values), capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def answered(lake: Lake) -> dict[str, list[dict[str, object]]]:
+    """Take in all objects as the batch does, and ask the nine questions of what silver then holds."""
+    tables.create(lake)
+    for event in EVENTS:
+        silver.load(lake, event, "a-run")
+    answers.define_views(lake.spark, {event.name: lake.read(f"silver.{event.name}") for event in EVENTS})
+    asked = {question: answers.ask(lake.spark, question).collect() for question in tables.QUESTIONS}
+    return {question: oracle.ordered([row.asDict() for row in rows]) for question, rows in asked.items()}
