@@ -46,7 +46,7 @@ def of(failure: Failure) -> Cause:
         limit = f" of {failure.memory_limit / 1e6:,.0f} MB" if failure.memory_limit else ""
         heap = f" (or lower {_HEAPS[failure.service]} in .env)" if failure.service in _HEAPS else ""
         text = f"it was killed (exit code 137), most likely for memory: it went over its limit{limit}"
-        return Cause(text, f"raise its mem_limit in compose.yaml{heap}, or give Docker more memory. {logs}")
+        return Cause(text, f"raise its mem_limit in compose.yaml{heap}, or give Docker more memory. Its log: {logs}")
     if failure.exit_code in (126, 127):
         return Cause(
             f"its image lacks the program that it starts (exit code {failure.exit_code})", f"make clean, or: {logs}"

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ PORTS = {
 """What compose.yaml publishes a service on, and the setting whose address it is taken from."""
 
 MAIN_FILE = "compose.yaml"
+_REPLACED = 5
+"""Containers replaced one after the other, between questions."""
 _HERE = ("127.0.0.1", "localhost")
 
 
@@ -54,8 +57,10 @@ class Service:
     is_built: bool
     is_task: bool
     """Whether it does its work once and ends."""
-    ports: frozenset[int]
-    """Of this machine."""
+    has_check: bool
+    """Whether its health is checked, by compose.yaml."""
+    ports: tuple[int, ...]
+    """Of this machine; the first is the one to show."""
     memory: int | None
     """Its limit, in bytes."""
 
@@ -66,6 +71,10 @@ class ComposeError(PinlineError):
     def __init__(self, doing: str, output: str) -> None:
         cause = causes.of_command(output, doing)
         super().__init__(f"{doing} failed: {cause.text}. Docker said:\n{output.strip()[-2500:]}\nTry: {cause.do}")
+
+
+class GoneError(ComposeError):
+    """A container was gone between Compose's two questions."""
 
 
 class Compose:
@@ -142,8 +151,22 @@ class Compose:
         return services(json.loads(text), (ROOT / MAIN_FILE).read_text())
 
     def containers(self) -> list[Container]:
-        """Return all containers of the project, those that have ended too."""
-        return containers(self.run("asking for the stack's containers", "ps", "--all", "--format", "json"))
+        """Return all containers of the project, those that have ended too.
+
+        Compose lists them and asks for each: one that is replaced in between is no error, and it is asked again.
+        """
+        for _ in range(_REPLACED):
+            with suppress(GoneError):
+                return self._containers()
+        return self._containers()
+
+    def _containers(self) -> list[Container]:
+        try:
+            return containers(self.run("asking for the stack's containers", "ps", "--all", "--format", "json"))
+        except ComposeError as error:
+            if "No such container" in error.output:
+                raise GoneError("asking for the stack's containers", error.output) from None
+            raise
 
 
 def environment(
@@ -237,7 +260,8 @@ def _service(name: str, entry: Mapping[str, Any]) -> Service:
         entry.get("image", ""),
         "build" in entry,
         entry.get("restart", "no") == "no",
-        frozenset(int(port) for port in published if port and str(port).isdigit()),
+        bool(entry.get("healthcheck")) and not entry["healthcheck"].get("disable"),
+        tuple(int(port) for port in published if port and str(port).isdigit()),
         int(memory) if memory else None,
     )
 

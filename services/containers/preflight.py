@@ -79,7 +79,7 @@ def address_problems(settings: Settings, services: Mapping[str, Service]) -> lis
         if name not in services or not services[name].ports or local_address(settings, setting):
             continue
         value = getattr(settings, setting.lower())
-        port = min(services[name].ports)
+        port = services[name].ports[0]
         found.append(
             f"{setting} is {value or 'not set'}, and the stack's {name} listens on 127.0.0.1:{port}, where nobody "
             f"would ask it: set {setting} in {env_file()} to an address of 127.0.0.1, or for AWS "

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from containers import causes, engine, forgotten, images, preflight
 from containers.causes import Failure
 from containers.compose import Compose, Container, Service, of_service
+from containers.engine import Inspected
 from native import layout, ready
 from pinline.errors import DeadlineError, PinlineError, SettingsError, StateError
 from pinline.runtime import Tell
@@ -18,6 +19,7 @@ _DEADLINE = 240.0
 """Seconds without any change."""
 _MOST_RESTARTS = 4
 _POLL = 1.0
+_END_SECONDS = 10.0
 _LOG_LINES = 25
 
 
@@ -89,16 +91,16 @@ def _progress(service: Service, container: Container) -> Progress:
     match container.state:
         case "running" if service.is_task:
             return Progress("working", is_settled=False)
-        case "running" if container.health in ("", "healthy"):
+        case "running" if container.health == "healthy" or not service.has_check:
             return Progress("ready", is_settled=True)
         case "running":
-            return Progress("starting" if container.health == "starting" else "not healthy", is_settled=False)
+            return Progress("not healthy" if container.health == "unhealthy" else "starting", is_settled=False)
         case "exited" if service.is_task and container.exit_code == 0:
             return Progress("done", is_settled=True)
         case "exited" | "dead":
             return Progress(f"ended ({container.exit_code})", is_settled=False, has_failed=True)
         case "restarting":
-            return Progress(f"ended ({container.exit_code}), starting again", is_settled=False)
+            return Progress("ended, starting again", is_settled=False)
         case _:
             return Progress("waiting", is_settled=False)
 
@@ -112,8 +114,9 @@ class _Start:
         self._services = services
         self._tell = tell
         self._log = _log(settings)
-        self._restarts: dict[str, int] = {}
-        """How often each container had been started again when it was first looked at."""
+        there = engine.inspect(container.id for container in compose.containers())
+        self._restarts = {one.id: one.restarts for one in there.values()}
+        """How often each container had ended and been started again before."""
 
     def run(self, only: Sequence[str]) -> None:
         """Start all, and wait; raise the first error."""
@@ -169,8 +172,7 @@ class _Start:
             return True
         late = {name for name, one in now.items() if not one.is_settled}
         known = engine.inspect(container.id for container in found if container.service in late)
-        first = {one.id: self._restarts.setdefault(one.id, one.restarts) for one in known.values()}
-        return any(one.restarts - first[one.id] >= _MOST_RESTARTS for one in known.values())
+        return any(one.restarts - self._restarts.get(one.id, 0) >= _MOST_RESTARTS for one in known.values())
 
     def _with_an_older_view(self) -> list[str]:
         ids = [container.id for container in self._compose.containers() if container.service in self._services]
@@ -179,7 +181,6 @@ class _Start:
     def _failed(self, found: Sequence[Container], now: Mapping[str, Progress]) -> PinlineError:
         """Return the error that tells of the service that is the likeliest to have kept the others from starting."""
         said = _tail(self._log)
-        known = engine.inspect(container.id for container in found)
         late = [name for name, one in now.items() if not one.is_settled]
         order = sorted(late, key=lambda name: (_rank(now[name], of_service(found, name)), late.index(name)))
         if not order or not of_service(found, order[0]):
@@ -188,11 +189,11 @@ class _Start:
         name = order[0]
         container = of_service(found, name)[0]
         log = self._log_of(name)
-        inspected = known.get(container.id)
+        inspected = _at_its_end(container)
         cause = causes.of(
             Failure(
                 name,
-                container.exit_code,
+                container.exit_code or (inspected.exit_code if inspected else 0),
                 inspected.was_out_of_memory if inspected else False,
                 self._services[name].memory,
                 inspected.error if inspected else "",
@@ -210,6 +211,17 @@ class _Start:
             return self._compose.run(f"reading the log of {name}", *arguments).strip()[-2500:]
         except PinlineError as error:
             return str(error)
+
+
+def _at_its_end(container: Container) -> Inspected | None:
+    """Return what the engine knows of a container; of one that ends again and again, while it is not running."""
+    deadline = time.monotonic() + _END_SECONDS
+    while True:
+        found = engine.inspect([container.id]).get(container.id)
+        is_known = found is None or found.exit_code or container.state != "restarting"
+        if is_known or time.monotonic() > deadline:
+            return found
+        time.sleep(_POLL / 10)
 
 
 def _rank(one: Progress, found: Sequence[Container]) -> int:

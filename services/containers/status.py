@@ -73,7 +73,7 @@ def address(settings: Settings, service: Service) -> str:
         return getattr(settings, setting.lower()) or "" if local_address(settings, setting) else ""
     if service.name == "kafka":
         return settings.kafka_bootstrap_servers
-    return f"127.0.0.1:{min(service.ports)}" if service.ports else ""
+    return f"127.0.0.1:{service.ports[0]}" if service.ports else ""
 
 
 def _state(
@@ -91,8 +91,10 @@ def _state(
         or any(container.health == "unhealthy" for container in found)
         or any(one.restarts >= _MOST_RESTARTS for one in known)
     )
+    restarts = max((one.restarts for one in known), default=0)
+    ended = f"it ended {restarts} times; " if is_failing and restarts else ""
     memory = "killed for memory; " if any(one.was_out_of_memory for one in known) else ""
-    return ("failing" if is_failing else "starting"), f"{memory}{said or word}"
+    return ("failing" if is_failing else "starting"), f"{ended}{memory}{said or word}"
 
 
 def _with_own_words(settings: Settings, one: ServiceStatus) -> ServiceStatus:

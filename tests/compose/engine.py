@@ -50,6 +50,8 @@ def running(tell: Tell = say) -> Iterator[dict[str, str]]:
     own = Own(cache.folder() / "docker")
     started = ensure_engine(own, tell)
     try:
+        if started:
+            remove_containers({**os.environ, **own.address})
         yield environment(own)
     finally:
         if started:
@@ -77,9 +79,18 @@ def ensure_engine(own: "Own", tell: Tell = say) -> bool:
     if not cache.find_program("dockerd") or not cache.find_program("iptables"):
         tell("no Docker engine answers: installing docker.io")
         cache.install(["docker.io", "iptables"], "a Docker engine")
+    if not cache.find_program("docker"):
+        cache.install(["docker-cli"], "Docker's client, a package of its own since Debian 13")
     tell(f"starting a Docker engine in {own.folder}")
     own.start()
     return True
+
+
+def remove_containers(environment: Mapping[str, str]) -> None:
+    """Remove every container: those of a lane that was cut short come up again with the engine, and hold its ports."""
+    left = cache.run(["docker", "ps", "--all", "--quiet"], "listing containers", environment).split()
+    if left:
+        cache.run(["docker", "rm", "--force", "--volumes", *left], "removing containers of an earlier run", environment)
 
 
 def prune(environment: Mapping[str, str]) -> None:

@@ -37,7 +37,8 @@ def service(name: str = "kafka", **values: Any) -> Service:
             "image": f"some/{name}",
             "is_built": False,
             "is_task": False,
-            "ports": frozenset(),
+            "has_check": True,
+            "ports": (),
             "memory": None,
             **values,
         }
@@ -76,7 +77,7 @@ def test_an_address_elsewhere_moves_no_port_and_is_refused_where_the_stack_has_t
         **{**ADDRESSES, "aws_endpoint_url_s3": None, "kafka_bootstrap_servers": "b-1:9092,b-2:9092"}
     )
     assert {"S3_PORT", "KAFKA_PORT"}.isdisjoint(compose.ports(settings))
-    local = {name: service(name, ports=frozenset({1})) for name in ("s3", "kafka", "spark")}
+    local = {name: service(name, ports=(1,)) for name in ("s3", "kafka", "spark")}
     told = preflight.address_problems(settings, local)
     assert [text.split(" is ")[0] for text in told] == ["KAFKA_BOOTSTRAP_SERVERS", "AWS_ENDPOINT_URL_S3"]
     assert preflight.address_problems(settings, {"spark": local["spark"]}) == []
@@ -146,13 +147,14 @@ def test_services_have_the_order_of_the_file_and_what_is_added_comes_last() -> N
                 "image": "apache/kafka:4.1.1",
                 "restart": "unless-stopped",
                 "mem_limit": "738197504",
+                "healthcheck": {"test": ["CMD", "true"]},
                 "ports": [{"target": 9092, "published": "19092", "host_ip": "127.0.0.1"}],
             },
         }
     }
     found = compose.services(model, "services:\n  kafka:\n    x: 1\n  init:\n    x: 1\n")
     assert list(found) == ["kafka", "init", "added"]
-    assert found["kafka"] == Service("kafka", "apache/kafka:4.1.1", False, False, frozenset({19092}), 738197504)
+    assert found["kafka"] == Service("kafka", "apache/kafka:4.1.1", False, False, True, (19092,), 738197504)
     assert found["init"].is_built
     assert found["init"].is_task
 
@@ -170,8 +172,8 @@ def test_the_shipped_file_names_every_service_that_a_setting_finds() -> None:
         ([container(health="starting")], "starting", False, False),
         ([container(health="unhealthy")], "not healthy", False, False),
         ([container()], "ready", True, False),
-        ([container(health="")], "ready", True, False),
-        ([container("restarting", "", 137)], "ended (137), starting again", False, False),
+        ([container(health="")], "starting", False, False),
+        ([container("restarting", "", 137)], "ended, starting again", False, False),
         ([container("exited", "", 0)], "ended (0)", False, True),
         ([container(), container(health="starting")], "starting", False, False),
         ([container(), container("exited", "", 1)], "ended (1)", False, True),
@@ -181,6 +183,10 @@ def test_a_service_is_as_far_as_the_slowest_of_its_containers(
     found: list[Container], word: str, settled: bool, failed: bool
 ) -> None:
     assert stack.progress(service(), found) == (word, settled, failed)
+
+
+def test_a_service_that_nothing_checks_is_ready_when_it_runs() -> None:
+    assert stack.progress(service(has_check=False), [container(health="")]).is_settled
 
 
 def test_a_task_is_settled_when_it_has_ended_well() -> None:
