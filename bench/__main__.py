@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import batch, batches, dag, emulator, gateway, large, sink, stack, stream, stream_source
+from bench import batch, batches, dag, emulator, gateway, large, scale, sink, stack, stream, stream_source
 from bench.figures import FULL, SMALL, Row, Size, shown, table
 from pinline.settings import Settings
 
@@ -32,8 +32,9 @@ PARTS: dict[str, Callable[[Path, Size], Iterator[Row]]] = {
     "source": stream_source.rows,
     "stream": stream.rows,
     "large": large.rows,
+    "scale": scale.rows,
 }
-_ONLY_BY_NAME = {"large", "stream"}
+_ONLY_BY_NAME = {"large", "scale", "stream"}
 
 
 def main() -> int:
@@ -41,7 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    left_out = " and ".join(sorted(_ONLY_BY_NAME))
+    left_out = ", ".join(sorted(_ONLY_BY_NAME))
     parser.add_argument(
         "--only", default="", help=f"parts, with commas: {', '.join(PARTS)}. By default all but {left_out}"
     )

@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from dotenv import dotenv_values
 
 from pinline.settings import ROOT, Settings
 from tests.compose.stack import ContainerStack, inspect
@@ -11,6 +12,7 @@ from tests.compose.stack import ContainerStack, inspect
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(2400)]
 
 _OWN = ("gateway", "sink", "kinesis", "spark", "workspace", "airflow", "emulator")
+_SECRET = ("PASSWORD", "SECRET", "SECRET_ACCESS_KEY", "TOKEN")
 _MOST_MB = {"gateway": 250, "sink": 250, "kinesis": 250, "spark": 1100}
 
 
@@ -54,13 +56,11 @@ def test_no_secret_is_in_an_image_or_in_git(stack: ContainerStack) -> None:
         assert "/run/secrets/ca_bundle" not in str(inspect(image, kind="image")[0]["Config"]["Env"])
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     for name in [name for name in tracked if Path(name).name.startswith(".env") or name.endswith(".env")]:
-        lines = (ROOT / name).read_text().splitlines()
-        assert not [
-            line
-            for line in lines
-            if line.partition("=")[0].endswith(("PASSWORD", "SECRET", "SECRET_ACCESS_KEY", "TOKEN"))
-            and line.partition("=")[2]
-        ], name
+        set_there = dotenv_values(ROOT / name, interpolate=False)
+        given = {
+            key for key, value in set_there.items() if key.endswith(_SECRET) and value and not value.startswith("${")
+        }
+        assert not given, name
 
 
 @pytest.mark.parametrize("name", sorted(_MOST_MB))
