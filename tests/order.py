@@ -23,6 +23,7 @@ _STREAM = (
 )
 _ALONE = (
     "integration/test_native_whole_stack.py",
+    "integration/test_scale.py",
     "faults/test_stack.py",
     "e2e/test_batch_path.py",
     "faults/test_random_requests.py",
