@@ -391,6 +391,8 @@ def setup(extra: str, local: Path, *, notebooks: bool = False, browser: bool = F
         more["JupyterLab"] = lambda tell: install_notebooks(local, Stamps(local / "stamps.json"), tell)
     if browser and not any(map(shutil.which, CHROMIUM)):
         more["Chromium"] = ensure_chromium
+    if not more:
+        return
     display = Display()
     try:
         for name, work in more.items():
