@@ -79,8 +79,8 @@ reset: setup  ## stop, and empty the data; downloads and .env stay [YES=1]
 clean:  ## stop, and remove data, images, downloads and .venv; .env stays [YES=1]
 	@if [ -x $(PY) ]; then $(PINLINE) clean; else rm -rf .venv .local; fi
 
-test: setup-dev lint  ## static checks and every test, two files at a time
-	@$(PY) -m pytest -n 2 --dist loadfile -m "not compose"
+test: setup-dev lint  ## static checks and every test, by three workers
+	@$(PY) -m pytest -n 3 -m "not compose"
 
 test-compose: setup-dev  ## the stack in containers, with an engine and stand-in images of its own where there are none [STANDINS=0: official images]
 	@$(PY) -m pytest -m compose tests/compose

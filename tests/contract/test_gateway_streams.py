@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 import requests
 import schemathesis
@@ -16,6 +15,7 @@ from schemathesis.specs.openapi.checks import status_code_conformance
 
 from tests.fixtures.backends import free_port
 from tests.fixtures.gateway import Gateway, before_kinesis, serving
+from tests.fixtures.http import HTTP
 from tests.fixtures.kinesis import Kinesis, read_shard, unique_stream
 
 pytestmark = pytest.mark.contract
@@ -71,7 +71,7 @@ def test_the_courses_request_is_stored_as_its_json_text(useful: Gateway, kinesis
 
 def test_the_path_wins_over_the_stream_of_the_body(useful: Gateway, kinesis: Kinesis, stream: str) -> None:
     body = {"StreamName": "another", "Data": {"a": 1}, "PartitionKey": "k"}
-    assert httpx.put(f"{useful.stage}/streams/{stream}/record", json=body).status_code == 200
+    assert HTTP.put(f"{useful.stage}/streams/{stream}/record", json=body).status_code == 200
     assert stored(kinesis, stream) == [("k", b'{"a":1}')]
 
 
@@ -87,7 +87,7 @@ def test_the_path_wins_over_the_stream_of_the_body(useful: Gateway, kinesis: Kin
 )
 def test_a_record_keeps_its_json(useful: Gateway, kinesis: Kinesis, stream: str, data: Any, text: bytes) -> None:
     body = {"Data": data, "PartitionKey": 5}
-    assert httpx.put(f"{useful.stage}/streams/{stream}/record", json=body).status_code == 200
+    assert HTTP.put(f"{useful.stage}/streams/{stream}/record", json=body).status_code == 200
     assert stored(kinesis, stream) == [("5", text)]
 
 
@@ -97,7 +97,7 @@ def test_records_are_stored_as_text_without_quotes(useful: Gateway, kinesis: Kin
         {"data": "plain", "partition-key": "b"},
         {"data": {"a": 1, "b": [True, None]}, "partition-key": 3},
     ]
-    answer = httpx.put(f"{useful.stage}/streams/{stream}/records", json={"records": entries, "StreamName": "another"})
+    answer = HTTP.put(f"{useful.stage}/streams/{stream}/records", json={"records": entries, "StreamName": "another"})
     assert answer.status_code == 200
     assert answer.json()["FailedRecordCount"] == 0
     assert [record["ShardId"] for record in answer.json()["Records"]] == ["shardId-000000000000"] * 3
@@ -106,31 +106,31 @@ def test_records_are_stored_as_text_without_quotes(useful: Gateway, kinesis: Kin
 
 def test_a_stream_is_created_listed_described_and_deleted(useful: Gateway, kinesis: Kinesis) -> None:
     name = f"made-{free_port()}"
-    created = httpx.post(f"{useful.stage}/streams/{name}", json={"ShardCount": 2})
+    created = HTTP.post(f"{useful.stage}/streams/{name}", json={"ShardCount": 2})
     assert (created.status_code, created.content) == (200, b"")
     kinesis.client().get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
     assert name in _all_streams(kinesis)
-    assert name in httpx.get(f"{useful.stage}/streams").json()["StreamNames"] or len(_all_streams(kinesis)) > 100
-    described = httpx.get(f"{useful.stage}/streams/{name}").json()["StreamDescription"]
+    assert name in HTTP.get(f"{useful.stage}/streams").json()["StreamNames"] or len(_all_streams(kinesis)) > 100
+    described = HTTP.get(f"{useful.stage}/streams/{name}").json()["StreamDescription"]
     assert (described["StreamName"], len(described["Shards"])) == (name, 2)
-    deleted = httpx.delete(f"{useful.stage}/streams/{name}")
+    deleted = HTTP.delete(f"{useful.stage}/streams/{name}")
     assert (deleted.status_code, deleted.content) == (200, b"")
     kinesis.client().get_waiter("stream_not_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
 
 
 def test_a_stream_has_five_shards_unless_told(useful: Gateway, kinesis: Kinesis) -> None:
     name = f"five-{free_port()}"
-    assert httpx.post(f"{useful.stage}/streams/{name}").status_code == 200
+    assert HTTP.post(f"{useful.stage}/streams/{name}").status_code == 200
     kinesis.client().get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
-    assert len(httpx.get(f"{useful.stage}/streams/{name}").json()["StreamDescription"]["Shards"]) == 5
+    assert len(HTTP.get(f"{useful.stage}/streams/{name}").json()["StreamDescription"]["Shards"]) == 5
 
 
 def test_records_are_read_from_a_shards_begin(useful: Gateway, stream: str) -> None:
     url = f"{useful.stage}/streams/{stream}"
-    httpx.put(f"{url}/record", json={"Data": {"a": 1}, "PartitionKey": "k"})
-    found = httpx.get(f"{url}/sharditerator", params={"shard-id": "shardId-000000000000"})
+    HTTP.put(f"{url}/record", json={"Data": {"a": 1}, "PartitionKey": "k"})
+    found = HTTP.get(f"{url}/sharditerator", params={"shard-id": "shardId-000000000000"})
     iterator = found.json()["ShardIterator"]
-    read = httpx.get(f"{url}/records", headers={"Shard-Iterator": iterator}).json()
+    read = HTTP.get(f"{url}/records", headers={"Shard-Iterator": iterator}).json()
     assert [base64.b64decode(record["Data"]) for record in read["Records"]] == [b'{"a":1}']
     assert read["NextShardIterator"]
 
@@ -160,21 +160,21 @@ def test_errors_have_kinesis_own_body_and_the_status_of_the_mode(
     useful: Gateway, faithful: Gateway, method: str, path: str, body: Any, kind: str, status: int
 ) -> None:
     for gateway, expected in ((useful, 400), (faithful, status)):
-        answer = httpx.request(method, f"{gateway.stage}/streams/{path}", json=body)
+        answer = HTTP.request(method, f"{gateway.stage}/streams/{path}", json=body)
         assert (answer.status_code, answer.json()["__type"].rpartition("#")[2]) == (expected, kind)
         assert answer.json()["message"]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"text", b'{"Data": NaN, "PartitionKey": "k"}'])
 def test_what_is_not_json_is_refused_as_by_api_gateway(faithful: Gateway, stream: str, body: bytes) -> None:
-    answer = httpx.put(f"{faithful.stage}/streams/{stream}/record", content=body)
+    answer = HTTP.put(f"{faithful.stage}/streams/{stream}/record", content=body)
     assert (answer.status_code, answer.headers["x-amzn-ErrorType"]) == (400, "BadRequestException")
     assert answer.json()["message"].startswith("Could not parse request body into json: ")
 
 
 def test_a_body_beyond_10_mb_is_too_long(useful: Gateway, stream: str) -> None:
     body = json.dumps({"Data": "x" * 10_485_760, "PartitionKey": "k"})
-    answer = httpx.put(f"{useful.stage}/streams/{stream}/record", content=body)
+    answer = HTTP.put(f"{useful.stage}/streams/{stream}/record", content=body)
     assert (answer.status_code, answer.json()["message"]) == (413, "Request Too Long")
 
 
@@ -183,29 +183,29 @@ def test_a_record_of_the_largest_size_arrives_and_a_larger_one_is_refused(
 ) -> None:
     url = f"{useful.stage}/streams/{stream}/records"
     fits = {"data": "x" * (1_048_576 - 1), "partition-key": "k"}
-    assert httpx.put(url, json={"records": [fits]}, timeout=30).json()["FailedRecordCount"] == 0
-    larger = httpx.put(url, json={"records": [{**fits, "data": "x" * 1_048_577}]}, timeout=30)
+    assert HTTP.put(url, json={"records": [fits]}, timeout=30).json()["FailedRecordCount"] == 0
+    larger = HTTP.put(url, json={"records": [{**fits, "data": "x" * 1_048_577}]}, timeout=30)
     assert (larger.status_code, larger.json()["__type"].rpartition("#")[2]) == (400, "InvalidArgumentException")
     assert [len(data) for _, data in stored(kinesis, stream)] == [1_048_575]
 
 
 def test_without_kinesis_streams_are_504_and_topics_go_on(without_kinesis: Gateway) -> None:
-    answer = httpx.put(f"{without_kinesis.stage}/streams/s/record", json=_PUT)
+    answer = HTTP.put(f"{without_kinesis.stage}/streams/s/record", json=_PUT)
     assert (answer.status_code, answer.json()["message"]) == (504, "Network error communicating with endpoint")
-    assert httpx.get(f"{without_kinesis.root}/readyz").status_code == 200
-    assert httpx.get(f"{without_kinesis.stage}/topics").status_code == 200
+    assert HTTP.get(f"{without_kinesis.root}/readyz").status_code == 200
+    assert HTTP.get(f"{without_kinesis.stage}/topics").status_code == 200
 
 
 def test_the_plain_rest_proxy_has_no_streams(useful: Gateway) -> None:
-    assert httpx.get(f"{useful.proxy}/streams").status_code == 404
+    assert HTTP.get(f"{useful.proxy}/streams").status_code == 404
 
 
 def test_records_are_counted_by_stream(useful: Gateway, stream: str) -> None:
-    httpx.put(f"{useful.stage}/streams/{stream}/record", json=_PUT)
+    HTTP.put(f"{useful.stage}/streams/{stream}/record", json=_PUT)
     entries = [{"data": "x", "partition-key": "k"}] * 3
-    httpx.put(f"{useful.stage}/streams/{stream}/records", json={"records": entries})
+    HTTP.put(f"{useful.stage}/streams/{stream}/records", json={"records": entries})
     assert (
-        f'gateway_stream_records_total{{result="ok",stream="{stream}"}} 4.0' in httpx.get(f"{useful.root}/metrics").text
+        f'gateway_stream_records_total{{result="ok",stream="{stream}"}} 4.0' in HTTP.get(f"{useful.root}/metrics").text
     )
 
 

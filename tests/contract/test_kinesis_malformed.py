@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from kinesis.model import table
 from kinesis.tokens import LIFETIME_MS, Position, decode_position, encode_position
+from tests.fixtures.http import HTTP
 from tests.fixtures.kinesis import Kinesis, read_shard, unique_stream, wait_gone
 
 pytestmark = pytest.mark.contract
@@ -26,7 +27,7 @@ PREFIX = "Kinesis_20131202."
 
 def post(kinesis: Kinesis, target: str, body: bytes, content_type: str = JSON, **headers: str) -> httpx.Response:
     values = {"content-type": content_type, "x-amz-target": target, **headers}
-    return httpx.post(kinesis.url, content=body, headers=values, timeout=30)
+    return HTTP.post(kinesis.url, content=body, headers=values, timeout=30)
 
 
 def error(answer: httpx.Response) -> str:
@@ -75,10 +76,10 @@ def test_every_operation_that_is_not_supported_says_so(kinesis: Kinesis) -> None
 
 
 def test_other_methods_are_refused_and_browsers_are_let_in(kinesis: Kinesis) -> None:
-    assert httpx.get(kinesis.url).status_code == 403
-    assert httpx.put(kinesis.url, content=b"{}").status_code == 403
+    assert HTTP.get(kinesis.url).status_code == 403
+    assert HTTP.put(kinesis.url, content=b"{}").status_code == 403
     headers = {"origin": "http://page", "access-control-request-headers": "x-amz-target"}
-    answer = httpx.options(kinesis.url, headers=headers)
+    answer = HTTP.options(kinesis.url, headers=headers)
     assert (answer.status_code, answer.headers["access-control-allow-headers"]) == (200, "x-amz-target")
     answer = post(kinesis, PREFIX + "ListStreams", b"{}", origin="http://page")
     assert answer.headers["access-control-allow-origin"] == "*"
@@ -91,9 +92,9 @@ def test_a_body_above_the_limit_is_refused_before_it_is_read(kinesis: Kinesis) -
 def test_the_operator_has_health_readiness_and_metrics(kinesis: Kinesis) -> None:
     stream = unique_stream(1, kinesis.client())
     kinesis.client().put_record(StreamName=stream, Data=b"1234", PartitionKey="5")
-    assert httpx.get(f"{kinesis.url}/healthz").status_code == 200
-    assert httpx.get(f"{kinesis.url}/readyz").json()["status"] == "ready"
-    metrics = httpx.get(f"{kinesis.url}/metrics").text
+    assert HTTP.get(f"{kinesis.url}/healthz").status_code == 200
+    assert HTTP.get(f"{kinesis.url}/readyz").json()["status"] == "ready"
+    metrics = HTTP.get(f"{kinesis.url}/metrics").text
     assert f'kinesis_incoming_records_total{{stream="{stream}"}} 1.0' in metrics
     assert f'kinesis_incoming_bytes_total{{stream="{stream}"}} 5.0' in metrics
     assert 'kinesis_requests_total{error="",operation="PutRecord"}' in metrics

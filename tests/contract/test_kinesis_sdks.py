@@ -9,13 +9,13 @@ from pathlib import Path
 
 import boto3
 import cbor2
-import httpx
 import pytest
 from aiobotocore.session import get_session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.fixtures.backends import unique_user_id
+from tests.fixtures.http import HTTP
 from tests.fixtures.kinesis import Kinesis, StartKinesis, read_lineage, unique_stream, wait_active, wait_gone
 
 pytestmark = pytest.mark.contract
@@ -109,7 +109,7 @@ def test_cbor_as_the_sdks_for_java_send_it(kinesis: Kinesis) -> None:
 
     def call(operation: str, body: dict[str, object]) -> dict[str, object]:
         headers = {"content-type": "application/x-amz-cbor-1.1", "x-amz-target": f"Kinesis_20131202.{operation}"}
-        answer = httpx.post(kinesis.url, content=cbor2.dumps(body), headers=headers)
+        answer = HTTP.post(kinesis.url, content=cbor2.dumps(body), headers=headers)
         assert answer.status_code == 200, answer.content
         # tag 1 with milliseconds, which a plain decoder would take for seconds
         return dict(cbor2.loads(answer.content, semantic_decoders={1: lambda value, _immutable: value}))
@@ -137,7 +137,7 @@ def test_signatures_are_checked_where_keys_are_set(kinesis: Kinesis, start_kines
         with pytest.raises(ClientError) as raised:
             wrong.list_streams()
         assert raised.value.response["Error"]["Code"] == "InvalidSignatureException"
-        assert httpx.post(checking.url, content=b"{}").status_code == 400
+        assert HTTP.post(checking.url, content=b"{}").status_code == 400
 
 
 def test_throughput_is_limited_as_in_the_cloud(kinesis: Kinesis, start_kinesis: StartKinesis) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import pytest
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -25,6 +24,7 @@ from pyspark_kinesis.errors import (
 from pyspark_kinesis.options import InitialPosition, Options
 from pyspark_kinesis.spool import INLINE_BYTES
 from tests.fixtures.backends import wait_until
+from tests.fixtures.http import HTTP
 from tests.fixtures.kinesis import Kinesis, StartKinesis, client, unique_stream, wait_active, wait_gone
 from tests.fixtures.kinesis_consumer import Consumer, source_options
 
@@ -384,5 +384,5 @@ def test_two_readers_of_a_shard_throttle_each_other_and_read_all(
 
 def throttled(service: Kinesis) -> float:
     """Return how many reads the service has turned away."""
-    lines = httpx.get(f"{service.url}/metrics").text.splitlines()
+    lines = HTTP.get(f"{service.url}/metrics").text.splitlines()
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if "throttled" in line and 'read"' in line)

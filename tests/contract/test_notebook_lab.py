@@ -13,6 +13,7 @@ import pytest
 from websocket import create_connection
 
 from tests.fixtures.backends import free_port, wait_until
+from tests.fixtures.http import HTTP
 from tests.fixtures.lake import environment
 
 pytestmark = pytest.mark.contract
@@ -27,7 +28,7 @@ class Lab:
 
     def get(self, path: str, token: str) -> httpx.Response:
         """Ask its API."""
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": f"token {token}"}, timeout=10)
+        return HTTP.get(f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": f"token {token}"}, timeout=10)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def test_it_listens_on_this_machine_and_wants_its_token(lab: Lab) -> None:
 
 def test_its_kernels_find_what_a_run_finds(lab: Lab) -> None:
     headers = {"Authorization": f"token {lab.token}"}
-    kernel = httpx.post(f"http://127.0.0.1:{lab.port}/api/kernels", headers=headers, timeout=30).json()["id"]
+    kernel = HTTP.post(f"http://127.0.0.1:{lab.port}/api/kernels", headers=headers, timeout=30).json()["id"]
     place = f"ws://127.0.0.1:{lab.port}/api/kernels/{kernel}/channels"
     socket = create_connection(place, header=[f"Authorization: token {lab.token}"], timeout=60)
     header = {"msg_id": "m1", "msg_type": "execute_request", "username": "", "session": "s1", "version": "5.3"}

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 from databricks.sdk import WorkspaceClient
@@ -10,6 +9,7 @@ from databricks.sdk.errors import PermissionDenied, ResourceDoesNotExist
 from databricks.sdk.service import jobs
 
 from tests.fixtures.backends import wait_until
+from tests.fixtures.http import HTTP
 from tests.fixtures.workspace import TOKEN, Workspace, serving
 from workspace.store import Store, now
 
@@ -84,7 +84,7 @@ def test_a_task_starts_when_those_it_depends_on_succeeded_and_not_after_a_failur
 def test_a_request_without_the_token_is_refused(
     workspace: Workspace, header: dict[str, str], status: int, code: str
 ) -> None:
-    answer = httpx.get(f"{workspace.url}/api/2.2/jobs/list", headers=header)
+    answer = HTTP.get(f"{workspace.url}/api/2.2/jobs/list", headers=header)
     assert (answer.status_code, answer.json()["error_code"]) == (status, code)
 
 
@@ -268,7 +268,7 @@ def test_databricks_own_client_gets_its_own_errors(workspace: Workspace) -> None
 def test_metrics_count_runs_and_a_foreign_host_name_is_refused(workspace: Workspace) -> None:
     workspace.wait(workspace.submit("hello.py"))
     assert 'workspace_runs_total{result="SUCCESS"}' in workspace.page("/metrics")
-    answer = httpx.get(f"{workspace.url}/runs", headers={"host": "evil.example"})
+    answer = HTTP.get(f"{workspace.url}/runs", headers={"host": "evil.example"})
     assert answer.status_code == 400
 
 
@@ -276,7 +276,7 @@ def test_pages_have_the_address_that_people_reach_and_the_workspace_answers_ther
     with serving(tmp_path, workspace_pages_url="http://pages.example:8001") as workspace:
         run = workspace.wait(workspace.submit("hello.py"))
         assert run["run_page_url"] == f"http://pages.example:8001/runs/{run['run_id']}"
-        page = httpx.get(f"{workspace.url}/runs/{run['run_id']}", headers={"host": "pages.example:8001"})
+        page = HTTP.get(f"{workspace.url}/runs/{run['run_id']}", headers={"host": "pages.example:8001"})
         assert page.status_code == 200
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import httpx
 import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
@@ -22,6 +21,7 @@ from pinline.mysql import reader_engine
 from pinline.settings import ROOT
 from tests.e2e import oracle
 from tests.fixtures.backends import BATCH_PATH, Stack, embedded_stack, unique_user_id
+from tests.fixtures.http import HTTP
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -170,7 +170,7 @@ def test_what_can_not_be_understood_is_quarantined_with_its_reason_and_the_run_g
         good,
     ]
     topic = PIN.topic(stack.settings.user_id)
-    sent = httpx.post(
+    sent = HTTP.post(
         f"{stack.settings.api_invoke_url}/topics/{topic}",
         headers=KAFKA_JSON,
         json={"records": [{"value": record} for record in records]},

@@ -19,6 +19,7 @@ from pinline.settings import Settings
 from tests.faults.posting import HEADERS, TYPE, Place, not_stored, posting
 from tests.fixtures.backends import free_port, running, wait_until
 from tests.fixtures.gateway import Gateway, StartGateway
+from tests.fixtures.http import HTTP
 
 pytestmark = [pytest.mark.faults, pytest.mark.contract]
 
@@ -52,7 +53,7 @@ def test_kafka_killed_under_load_and_back_loses_nothing_that_was_acknowledged(
             with running("kafka", own_kafka):
                 wait_until(lambda: len(seen.acknowledged) > before + 100, 60, "records are acknowledged again")
                 wait_until(
-                    lambda: httpx.get(f"{gateway.proxy}/readyz", timeout=10).status_code == 200, 60, "it is ready again"
+                    lambda: HTTP.get(f"{gateway.proxy}/readyz", timeout=10).status_code == 200, 60, "it is ready again"
                 )
                 assert gateway.process.poll() is None
                 told = dict(seen.acknowledged)
@@ -69,11 +70,11 @@ def test_sigterm_while_answers_are_awaited_lets_them_arrive(start_gateway: Start
     with running("kafka", own_kafka) as kafka, start_gateway(own_kafka.kafka_bootstrap_servers) as gateway:
         topic = gateway.make_topic()
         url, body = f"{gateway.stage}/topics/{topic}", {"records": [{"value": 1}]}
-        assert httpx.post(url, json=body, headers=HEADERS, timeout=60).status_code == 200
+        assert HTTP.post(url, json=body, headers=HEADERS, timeout=60).status_code == 200
         with concurrent.futures.ThreadPoolExecutor(20) as threads:
             kafka.send_signal(signal.SIGSTOP)
             try:
-                answers = [threads.submit(httpx.post, url, json=body, headers=HEADERS, timeout=60) for _ in range(20)]
+                answers = [threads.submit(HTTP.post, url, json=body, headers=HEADERS, timeout=60) for _ in range(20)]
                 metrics = f"{gateway.proxy}/metrics"
                 wait_until(lambda: _gauge(metrics, "gateway_queue_records") >= 20, 30, "20 records wait for Kafka")
                 gateway.process.send_signal(signal.SIGTERM)
@@ -93,7 +94,7 @@ def _accepts_connections(gateway: Gateway) -> bool:
 
 
 def _gauge(url: str, name: str) -> float:
-    lines = httpx.get(url, timeout=10).text.splitlines()
+    lines = HTTP.get(url, timeout=10).text.splitlines()
     return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
 
 

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from pinline.settings import Settings
 from tests.fixtures.backends import free_port, running, wait_until
+from tests.fixtures.http import HTTP
 from tests.fixtures.kinesis import FAST, StartKinesis, unique_stream, wait_active
 from tests.fixtures.kinesis_traffic import Reader, Writer, require_exactly_once
 
@@ -69,14 +70,14 @@ def test_kafka_goes_down_and_comes_back(tmp_path: Path, start_kinesis: StartKine
         writers[0].wait_for_more(50)
         kafka.kill()
         kafka.wait()
-        wait_until(lambda: httpx.get(f"{kinesis.url}/readyz", timeout=10).status_code == 503, 30, "unready")
-        assert httpx.get(f"{kinesis.url}/healthz").status_code == 200
+        wait_until(lambda: HTTP.get(f"{kinesis.url}/readyz", timeout=10).status_code == 503, 30, "unready")
+        assert HTTP.get(f"{kinesis.url}/healthz").status_code == 200
         with pytest.raises(ClientError) as raised:
             client.describe_stream_summary(StreamName=stream)
         assert raised.value.response["Error"]["Code"] == "InternalFailure"
         wait_until(lambda: sum(writers[0].errors.values()) > 0, 30, "a put that could not be acknowledged says so")
         with running("kafka", settings):
-            wait_until(lambda: httpx.get(f"{kinesis.url}/readyz", timeout=10).status_code == 200, 60, "ready again")
+            wait_until(lambda: HTTP.get(f"{kinesis.url}/readyz", timeout=10).status_code == 200, 60, "ready again")
             writers[0].wait_for_more(50)
             for writer in writers:
                 writer.end()
@@ -157,12 +158,12 @@ def test_it_starts_before_kafka_and_says_that_it_is_not_ready() -> None:
 
         def healthy() -> bool:
             try:
-                return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+                return HTTP.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
             except httpx.HTTPError:
                 return False
 
         wait_until(healthy, 20, "the process answers")
-        answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=10)
+        answer = HTTP.get(f"http://127.0.0.1:{port}/readyz", timeout=10)
         assert (answer.status_code, answer.json()["status"]) == (503, "unready")
     finally:
         process.terminate()

@@ -214,10 +214,12 @@ def test_the_lease_of_a_dead_process_is_free_at_once(lake_settings: Settings) ->
         Lease(lake, "third").acquire(wait_seconds=0, tell=print)
 
 
-def test_a_missing_bucket_and_an_empty_gold_are_explained(make_settings: MakeSettings, lake_settings: Settings) -> None:
-    missing = lake_settings.model_copy(update={"s3_bucket": "no-such-bucket"})
+def test_a_missing_bucket_and_an_empty_gold_are_explained(
+    make_settings: MakeSettings, fresh_lake_settings: Settings
+) -> None:
+    missing = fresh_lake_settings.model_copy(update={"s3_bucket": "no-such-bucket"})
     missing.__dict__.pop("bucket", None)
     with pytest.raises(PinlineError, match=r"no bucket 'no-such-bucket' .* `make up` makes it"):
         batch.run(missing)
     with pytest.raises(StateError, match="Try: make batch"):
-        results.results(lake_settings)
+        results.results(fresh_lake_settings)

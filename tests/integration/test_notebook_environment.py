@@ -14,9 +14,9 @@ NOTEBOOKS = ROOT / "tests" / "data" / "notebooks"
 
 
 @pytest.fixture
-def settings(lake_settings: Settings) -> Settings:
+def settings(fresh_lake_settings: Settings) -> Settings:
     """The test's lake, and these tests' notebooks as the workspace."""
-    return lake_settings.model_copy(update={"workspace_root": NOTEBOOKS})
+    return fresh_lake_settings.model_copy(update={"workspace_root": NOTEBOOKS})
 
 
 def test_a_notebook_finds_what_databricks_gives_it(start_notebook: StartNotebook, settings: Settings) -> None:

@@ -27,8 +27,8 @@ class Clock:
 
 
 @pytest.fixture
-def lake(lake_settings: Settings) -> Lake:
-    return tables.open_lake(lake_settings)
+def lake(fresh_lake_settings: Settings) -> Lake:
+    return tables.open_lake(fresh_lake_settings)
 
 
 def append(lake: Lake, upkeep: Upkeep, *numbers: int) -> None:

@@ -45,10 +45,10 @@ dbutils.notebook.exit(found * 2)
 
 
 @pytest.fixture
-def runs(lake_settings: Settings, tmp_path: Path) -> Iterator[Workspace]:
+def runs(fresh_lake_settings: Settings, tmp_path: Path) -> Iterator[Workspace]:
     """A workspace beside the session's Spark server and S3."""
     names = ("user_id", "aws_endpoint_url_s3", "aws_access_key_id", "spark_remote")
-    values = {name: getattr(lake_settings, name) for name in names}
+    values = {name: getattr(fresh_lake_settings, name) for name in names}
     with serving(tmp_path, aws_secret_access_key="test", **values) as workspace:
         (workspace.root / "counts.py").write_text(PYTHON)
         (workspace.root / "works.py").write_text(ENDLESS)
@@ -90,10 +90,12 @@ def test_sparks_error_in_a_python_file_is_its_runs_message(runs: Workspace) -> N
     assert "`nothing` cannot be resolved" in run["state"]["state_message"]
 
 
-def test_a_cancelled_python_file_leaves_no_work_on_the_spark_server(runs: Workspace, lake_settings: Settings) -> None:
+def test_a_cancelled_python_file_leaves_no_work_on_the_spark_server(
+    runs: Workspace, fresh_lake_settings: Settings
+) -> None:
     run_id = runs.submit("works.py")
     runs.wait_for_output(run_id, "begun")
-    wait_until(lambda: bool(running_jobs(lake_settings)), 60, "Spark works for the task")
+    wait_until(lambda: bool(running_jobs(fresh_lake_settings)), 60, "Spark works for the task")
     runs.post("runs/cancel", run_id=run_id)
     assert runs.wait(run_id)["state"]["result_state"] == "CANCELED"
-    wait_until(lambda: not running_jobs(lake_settings), 30, "Spark has stopped")
+    wait_until(lambda: not running_jobs(fresh_lake_settings), 30, "Spark has stopped")

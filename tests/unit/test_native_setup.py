@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from pinline import java
 from pinline.errors import PinlineError
 from pinline.settings import ROOT
 
@@ -46,6 +47,37 @@ def test_a_torn_stamp_file_is_no_stamp(setup: ModuleType, tmp_path: Path) -> Non
 def test_a_failed_command_is_told_with_its_output_and_the_next_step(setup: ModuleType) -> None:
     with pytest.raises(PinlineError, match=r"(?s)asking failed \(exit code 3\).*no network.*make setup"):
         setup.run([sys.executable, "-c", "print('no network'); raise SystemExit(3)"], "asking")
+
+
+def test_a_browser_that_only_an_administrator_can_install_is_asked_for(
+    setup: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(PinlineError, match=r"none of chromium, .* is on PATH. Install one, such as: sudo apt-get"):
+        setup.ensure_chromium(print)
+
+
+def test_classes_that_can_not_be_kept_are_told_and_not_tried_at_each_start(
+    setup: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\necho this Java has no base archive\nexit 1\n")
+    python.chmod(0o700)
+    monkeypatch.setattr(setup, "VENV", tmp_path)
+    told: list[str] = []
+    stamps = setup.Stamps(tmp_path / "stamps.json")
+    for _ in range(2):
+        setup.archive_classes(tmp_path, stamps, told.append)
+    assert len(told) == 2
+    assert "no base archive" in told[1]
+
+
+def test_java_is_given_an_archive_only_where_there_is_one(tmp_path: Path) -> None:
+    archive = tmp_path / "spark.jsa"
+    assert java.archive_options(archive) == ()
+    archive.touch()
+    assert f"-XX:SharedArchiveFile={archive}" in java.archive_options(archive)
 
 
 def test_packages_for_tests_serve_everything_and_those_beside_containers_only_that(
