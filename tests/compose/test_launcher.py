@@ -67,7 +67,7 @@ def test_an_image_that_can_not_be_had_names_the_way_without_docker(make: Make) -
 
 
 def test_a_container_without_enough_memory_is_told_as_such(make: Make) -> None:
-    said = refused(make("services: {postgres: {mem_limit: 6m}}"), "postgres")
+    said = refused(make("services: {postgres: {entrypoint: [tail, /dev/zero], mem_limit: 32m}}"), "postgres")
     assert "starting postgres failed: it was killed (exit code 137), most likely for memory" in said
     assert "mem_limit" in said
 
