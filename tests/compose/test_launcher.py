@@ -19,7 +19,7 @@ Make = Callable[[str], ContainerStack]
 @pytest.fixture
 def make(docker: Mapping[str, str], tmp_path: Path) -> Iterator[Make]:
     """Makes a stack that is not up; `override` is what compose.yaml has besides. It is removed after the test."""
-    with ExitStack() as ends, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as ends:
 
         def make_stack(override: str) -> ContainerStack:
             stack = ContainerStack(tmp_path / "stack", docker, "own")
