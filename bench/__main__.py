@@ -31,9 +31,10 @@ PARTS: dict[str, Callable[[Path, Size], Iterator[Row]]] = {
     "stack": stack.rows,
     "source": stream_source.rows,
     "stream": stream.rows,
+    "stream-catch-up": stream.catch_up_rows,
     "large": large.rows,
 }
-_ONLY_BY_NAME = {"large", "stream"}
+_ONLY_BY_NAME = {"large", "stream", "stream-catch-up"}
 
 
 def main() -> int:
@@ -41,7 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    left_out = " and ".join(sorted(_ONLY_BY_NAME))
+    left_out = ", ".join(sorted(_ONLY_BY_NAME))
     parser.add_argument(
         "--only", default="", help=f"parts, with commas: {', '.join(PARTS)}. By default all but {left_out}"
     )
