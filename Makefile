@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PINLINE := $(PY) -m pinline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor seed emulate wait dag batch stream stream-reset results sql notebooks rebuild accounting replay demo reset clean test test-unit test-faults chaos mutations bench lint format requirements
+.PHONY: help setup setup-dev up down status logs doctor seed emulate wait dag batch stream stream-reset results sql notebooks rebuild accounting replay demo reset clean test test-compose test-unit test-faults chaos mutations bench lint format requirements
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,13 +12,13 @@ help:  ## print this list
 demo: setup  ## set up, start, seed, post 2,000 events both ways, run the batch, show answers and accounting [MODE=airflow|batch]
 	@$(PINLINE) demo $${MODE:+--mode "$$MODE"}
 
-setup:  ## bring Python packages, Java parts and MariaDB into .venv and .local (other targets do it themselves)
+setup:  ## bring what is needed into .venv and, without Docker, .local (other targets do it themselves)
 	@sh services/native/setup.sh
 
 setup-dev:
 	@sh services/native/setup.sh --dev
 
-up: setup  ## start all services; the first time, write .env and seed the database
+up: setup  ## start all services, in Docker if it answers; the first time, write .env and seed the database [RUNTIME=docker|native]
 	@$(PINLINE) up
 
 down: setup  ## stop all services; data stays
@@ -27,7 +27,7 @@ down: setup  ## stop all services; data stays
 status: setup  ## show what runs and where [FORMAT=json]
 	@$(PINLINE) status $${FORMAT:+--format "$$FORMAT"}
 
-logs: setup  ## show a log [SERVICE=s3|kafka|mysql|spark|gateway|sink|kinesis|stream|workspace|airflow-api|... FOLLOW=1]
+logs: setup  ## show a log [SERVICE=s3|kafka|mysql|spark|gateway|sink|kinesis|stream|workspace|airflow-api|...|build FOLLOW=1]
 	@$(PINLINE) logs "$${SERVICE:?is missing, such as: make logs SERVICE=sink}" $${FOLLOW:+--follow}
 
 doctor: setup  ## say where every setting points and whether it answers [FORMAT=json; AWS=1: what an account lacks]
@@ -48,7 +48,7 @@ dag: setup  ## run the batch through Airflow and follow its tasks [FULL_REFRESH=
 batch: setup  ## run the batch by itself: S3 to silver to gold
 	@$(PY) -m lakehouse.batch
 
-stream: setup  ## run the streaming job here: Kinesis to Delta (after `make up` it runs already, as the service `stream`)
+stream: setup  ## run the streaming job here, without Docker: Kinesis to Delta (after `make up` the service `stream` does)
 	@$(PY) -m lakehouse.stream
 
 stream-reset: setup  ## forget how far the stream was read, and read again all that Kinesis holds; the tables stay
@@ -76,11 +76,14 @@ replay: setup  ## send what was set aside again, each once [KIND=dlq|quarantine|
 reset: setup  ## stop, and empty the data; downloads and .env stay [YES=1]
 	@$(PINLINE) reset
 
-clean:  ## stop, and remove data, downloads and .venv; .env stays [YES=1]
+clean:  ## stop, and remove data, images, downloads and .venv; .env stays [YES=1]
 	@if [ -x $(PY) ]; then $(PINLINE) clean; else rm -rf .venv .local; fi
 
 test: setup-dev lint  ## static checks and every test, two files at a time
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@$(PY) -m pytest -n 2 --dist loadfile -m "not compose"
+
+test-compose: setup-dev  ## the stack in containers, with an engine and stand-in images of its own where there are none [STANDINS=0: official images]
+	@$(PY) -m pytest -m compose tests/compose
 
 test-faults: setup-dev  ## things are killed, and accounting ends each test
 	@$(PY) -m pytest -m faults

@@ -70,6 +70,13 @@ def ranges(consumer: KafkaConsumer, topic: str) -> dict[int, range]:
     return {tp.partition: range(begin[tp], end[tp]) for tp in asked}
 
 
+def offsets_at(consumer: KafkaConsumer, topic: str, moment_ms: int) -> dict[int, int]:
+    """Return for each partition the offset of the first record written at `moment_ms` or later, its end if none was."""
+    asked = [TopicPartition(topic, partition) for partition in sorted(consumer.partitions_for_topic(topic) or ())]
+    found, end = consumer.offsets_for_times(dict.fromkeys(asked, moment_ms)), consumer.end_offsets(asked)
+    return {tp.partition: found[tp].offset if found.get(tp) else end[tp] for tp in asked}
+
+
 def scan(consumer: KafkaConsumer, topic: str, partition: int, offsets: range) -> Iterator[Any]:
     """Yield the records of one partition whose offsets lie in `offsets`, in order (kafka-python's ConsumerRecord).
 

@@ -28,6 +28,12 @@ class Settings(BaseSettings):
 
     user_id: Annotated[str, Field(pattern=r"^[a-z0-9]{3,32}$")] = "pinline"
     log_format: Literal["json", "console"] = "json"
+    runtime: Literal["auto", "docker", "native"] = "auto"
+    """Where `make up` starts the services: in Docker, or as processes of this machine; auto: in Docker if it works."""
+    kinesis: Literal["localstack", "own"] = "localstack"
+    """Which Kinesis service the Docker stack has."""
+    ca_bundle: Path | None = None
+    """Certificates that the building of images trusts besides the usual ones."""
 
     aws_region: str = "us-east-1"
     aws_endpoint_url_s3: str | None = None
@@ -44,6 +50,8 @@ class Settings(BaseSettings):
     rds_password: SecretStr | None = None
     rds_admin_user: str | None = None
     rds_admin_password: SecretStr | None = None
+    rds_root_password: SecretStr | None = None
+    """Of MySQL's `root` in the Docker stack, which makes the other users."""
     rds_ssl_ca: Path | None = None
 
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
@@ -82,6 +90,8 @@ class Settings(BaseSettings):
     stream_driver_memory: Annotated[str, Field(pattern=r"^\d+[mg]$")] = "640m"
     databricks_host: str = "http://127.0.0.1:8001"
     """Where the workspace listens."""
+    workspace_pages_url: str | None = None
+    """Where people open the workspace's pages, if that is not DATABRICKS_HOST."""
     databricks_token: SecretStr | None = None
     workspace_parallel_runs: Annotated[int, Field(ge=1, le=64)] = 2
     """How many tasks work at once; more of them wait."""
@@ -100,6 +110,10 @@ class Settings(BaseSettings):
     airflow_port: Port = 8080
     airflow_password: SecretStr | None = None
     """Of Airflow's user `admin`."""
+    airflow_jwt_secret: SecretStr | None = None
+    """Airflow's processes sign with it what they ask each other."""
+    airflow_db_password: SecretStr | None = None
+    """Of Airflow's database in the Docker stack."""
 
     pinline_fault: str = ""
     """For tests: the write after which the process is killed (pinline/fault.py)."""
@@ -109,7 +123,9 @@ class Settings(BaseSettings):
     pinline_data: Path = Path(".local/data")
     """What the embedded stack and the emulator store, and their logs."""
 
-    @field_validator("aws_endpoint_url_s3", "aws_endpoint_url_kinesis", "api_invoke_url", "databricks_host")
+    @field_validator(
+        "aws_endpoint_url_s3", "aws_endpoint_url_kinesis", "api_invoke_url", "databricks_host", "workspace_pages_url"
+    )
     @classmethod
     def _is_http_url(cls, value: str | None) -> str | None:
         if value is None:
@@ -126,7 +142,9 @@ class Settings(BaseSettings):
             raise ValueError("expected an address such as sc://127.0.0.1:15002")
         return value
 
-    @field_validator("sink_config", "workspace_root", "pinline_local", "pinline_data", "rds_ssl_ca", "kafka_ssl_ca")
+    @field_validator(
+        "sink_config", "workspace_root", "pinline_local", "pinline_data", "rds_ssl_ca", "kafka_ssl_ca", "ca_bundle"
+    )
     @classmethod
     def _from_the_checkout(cls, value: Path | None) -> Path | None:
         return value and ROOT / value.expanduser()
@@ -135,6 +153,11 @@ class Settings(BaseSettings):
     def bucket(self) -> str:
         """`S3_BUCKET`, by default `user-<USER_ID>-bucket`."""
         return self.s3_bucket or f"user-{self.user_id}-bucket"
+
+    @property
+    def pages_url(self) -> str:
+        """`WORKSPACE_PAGES_URL`, by default DATABRICKS_HOST."""
+        return self.workspace_pages_url or self.databricks_host
 
     @property
     def emulator_dir(self) -> Path:

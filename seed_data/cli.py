@@ -1,4 +1,4 @@
-"""`python -m seed_data [--events N] [--seed S] [--from DIR]`: fill the source database."""
+"""`python -m seed_data [--events N] [--seed S] [--from DIR] [--if-empty]`: fill the source database."""
 
 import argparse
 import sys
@@ -69,11 +69,12 @@ def _seed(settings: Settings, options: argparse.Namespace, console: Console) -> 
         TimeRemainingColumn(), console=console, disable=not console.is_terminal, transient=True,
     ) as bar:  # fmt: skip
         task = bar.add_task("seeding", total=total)
-        loaded = load(settings, source, lambda rows: bar.advance(task, rows))
+        loaded = load(settings, source, lambda rows: bar.advance(task, rows), if_empty=options.if_empty)
     seconds = time.monotonic() - started
     if loaded.already_there:
+        what = "rows" if options.if_empty else "this data"
         console.print(
-            f"{where} holds this data already ({loaded.events:,} events): nothing to do", markup=False, soft_wrap=True
+            f"{where} holds {what} already ({loaded.events:,} events): nothing to do", markup=False, soft_wrap=True
         )
     else:
         console.print(
@@ -114,4 +115,5 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="load pinterest_data.csv, geolocation_data.csv and user_data.csv from this folder instead",
     )
+    parser.add_argument("--if-empty", action="store_true", help="do nothing if the tables hold rows, whatever they are")
     return parser

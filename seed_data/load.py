@@ -56,8 +56,10 @@ class Loaded:
     already_there: bool
 
 
-def load(settings: Settings, source: Source, progress: Progress = lambda _rows: None) -> Loaded:
-    """Make `source` the content of the database.
+def load(
+    settings: Settings, source: Source, progress: Progress = lambda _rows: None, *, if_empty: bool = False
+) -> Loaded:
+    """Make `source` the content of the database; with `if_empty` only if no table holds a row.
 
     Raises UnreachableError (MySQL or S3), StateError (events of other content are stored, another load is running, no
     bucket) and SettingsError (no admin user). Whatever it raises, the tables are as they were.
@@ -66,6 +68,8 @@ def load(settings: Settings, source: Source, progress: Progress = lambda _rows: 
     engine = admin_engine(settings, connect_args={"local_infile": True})
     try:
         with _exclusive(settings, engine) as connection:
+            if if_empty and not tables.is_empty(connection):
+                return Loaded(0, tables.posts(connection), already_there=True)
             guard.check(source.fingerprint)
             tables.METADATA.create_all(connection)
             connection.commit()

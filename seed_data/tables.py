@@ -6,7 +6,20 @@ six significant digits come back. Every column but the key may be NULL.
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    inspect,
+    select,
+)
 from sqlalchemy.dialects.mysql import FLOAT
 from sqlalchemy.types import TypeEngine
 
@@ -64,3 +77,21 @@ STAGING_METADATA = MetaData()
 STAGING: dict[str, Table] = {event.name: _table(event, "_staging", STAGING_METADATA) for event in EVENTS}
 """Where a load writes before it takes the place of the tables."""
 SEED_STAGING = _seed_table("_staging", STAGING_METADATA)
+
+
+def is_empty(connection: Connection) -> bool:
+    """Whether none of the three tables holds a row; one that isn't there holds none."""
+    there = inspect(connection)
+    return not any(
+        connection.execute(select(*table.primary_key).limit(1)).first()
+        for table in TABLES.values()
+        if there.has_table(table.name)
+    )
+
+
+def posts(connection: Connection) -> int:
+    """Return how many rows `pinterest_data` holds."""
+    table = TABLES["pin"]
+    if not inspect(connection).has_table(table.name):
+        return 0
+    return connection.scalar(select(func.count()).select_from(table)) or 0

@@ -1,6 +1,6 @@
 """The command line: `pinline ...`. The Makefile's targets call these; each command reads the settings once.
 
-Commands of the embedded stack (up, down, status, logs, doctor, reset, clean) come from `native` where it is installed.
+Commands of the local stack (up, down, status, logs, doctor, reset, clean) are there where `native` is installed.
 """
 
 import sys
@@ -126,9 +126,9 @@ def _print_json(value: object) -> None:
 
 
 if find_spec("native") is not None:
-    from native.cli import app as native_app
+    from pinline.cli.stack import app as stack_app
 
-    app.add_typer(native_app)
+    app.add_typer(stack_app)
 else:
     app.command()(doctor)
 

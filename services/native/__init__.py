@@ -5,5 +5,5 @@ names, under supervisor, which restarts what dies. State depends on PINLINE_DATA
 side by side; downloads (PINLINE_LOCAL) are shared.
 
 `setup.py` brings what is missing and needs nothing but Python; `launch.py` tells how a service is started; `stack.py`
-starts and stops them in the order of `services.py`; `cli.py` is the command line.
+starts and stops them in the order of `services.py`; `runtime.py` is what the commands of `pinline.cli.stack` use.
 """

@@ -71,11 +71,10 @@ def _launch(settings: Settings, *arguments: str) -> Launch:
         "home": home,
         "dags": FOLDER / "dags",
         "port": settings.airflow_port,
-        "user": USER,
         "passwords": passwords,
-        "jwt_secret": hashlib.sha512(f"jwt {password}".encode()).hexdigest(),
+        "jwt_secret": secret(settings.airflow_jwt_secret, "AIRFLOW_JWT_SECRET"),
     }
-    text = render(FOLDER / "embedded.env", values)
+    text = (FOLDER / "airflow.env").read_text() + render(FOLDER / "embedded.env", values)
     environment = {key: value or "" for key, value in dotenv_values(stream=StringIO(text), interpolate=False).items()}
     return Launch(
         command=(str(_program(settings)), *arguments),

@@ -1,4 +1,4 @@
-"""The `.env` of the embedded stack: made from `.env.example` with generated passwords; what is set is never changed."""
+"""The `.env` of the local stack: made from `.env.example` with generated passwords; what is set is never changed."""
 
 import difflib
 import os
@@ -12,7 +12,10 @@ from pinline.settings import ROOT, Settings
 
 EXAMPLE = ROOT / ".env.example"
 _ASSIGNMENT = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)$")
-_SECRETS = ("PASSWORD", "SECRET_ACCESS_KEY", "DATABRICKS_TOKEN")
+_SECRETS = {"PASSWORD": 18, "SECRET_ACCESS_KEY": 18, "DATABRICKS_TOKEN": 18, "JWT_SECRET": 48}
+"""How the names of generated values end, each with a value's random bytes."""
+_COMPOSE = {"COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME", "COMPOSE_FILE"}
+"""Docker Compose reads these from the same file."""
 
 
 def ensure(file: Path, example: Path = EXAMPLE) -> list[str]:
@@ -40,7 +43,7 @@ def ensure(file: Path, example: Path = EXAMPLE) -> list[str]:
 
 def unknown_keys(file: Path) -> dict[str, str | None]:
     """Return the keys of `file` that no setting has, each with the setting that was probably meant."""
-    known = sorted(name.upper() for name in Settings.model_fields)
+    known = sorted({*(name.upper() for name in Settings.model_fields), *_COMPOSE})
     return {
         key: next(iter(difflib.get_close_matches(key.upper(), known, 1, 0.75)), None)
         for key in dotenv_values(file, interpolate=False)
@@ -61,8 +64,9 @@ def _with_secrets(text: str) -> str:
     lines = []
     for line in text.splitlines():
         match = _ASSIGNMENT.match(line)
-        empty_secret = match and not match[2].strip() and match[1].endswith(_SECRETS)
-        lines.append(f"{line}{secrets.token_urlsafe(18)}" if empty_secret else line)
+        key = match[1] if match and not match[2].strip() else ""
+        size = next((size for ending, size in _SECRETS.items() if key.endswith(ending)), 0)
+        lines.append(line + secrets.token_urlsafe(size) if size else line)
     return "\n".join(lines) + "\n"
 
 

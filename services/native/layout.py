@@ -1,17 +1,13 @@
 """Where the embedded stack keeps things: every folder of one stack lies under PINLINE_DATA."""
 
-import hashlib
 import os
-import tempfile
 from pathlib import Path
 
+from pinline import runtime_choice
 from pinline.settings import ROOT, Settings
 
 MARKER = "PINLINE_STACK"
 """An environment variable that every process of a stack carries; its value is the stack's data folder."""
-
-_LONGEST_SOCKET_PATH = 100
-"""Linux takes 107 bytes."""
 
 
 def service_dir(settings: Settings, service: str) -> Path:
@@ -26,11 +22,7 @@ def log_file(settings: Settings, service: str) -> Path:
 
 def run_dir(settings: Settings) -> Path:
     """Return the folder of sockets and pid files: `run`, or a short one in the temporary folder if that is too deep."""
-    folder = settings.pinline_data / "run"
-    if len(os.fsencode(folder / "supervisor.sock.12345678")) <= _LONGEST_SOCKET_PATH:
-        return folder
-    digest = hashlib.sha256(os.fsencode(settings.pinline_data)).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"pinline-{os.geteuid()}-{digest}"
+    return runtime_choice.run_dir(settings.pinline_data)
 
 
 def template(service: str, name: str) -> Path:

@@ -9,7 +9,7 @@ pin() {
         --no-annotate --custom-compile-command "make requirements" --quiet -o "requirements/$extra.txt" "$@"
 }
 pin dev ${UPGRADE:+--upgrade}
-for extra in emulator gateway kinesis native notebooks seed sink spark workspace; do
+for extra in emulator gateway host kinesis ministack native notebooks seed sink spark workspace; do
     pin "$extra" ${UPGRADE:+--upgrade} -c requirements/dev.txt
 done
 pin java ${UPGRADE:+--upgrade} -c requirements/dev.txt

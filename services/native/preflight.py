@@ -68,6 +68,11 @@ def port_problems(settings: Settings, services: Iterable[Service]) -> list[str]:
     return found
 
 
+def listener(port: int) -> str:
+    """Return who listens on a port. Raises psutil.Error where the system doesn't tell."""
+    return _who(_listeners().get(port))
+
+
 def _listeners() -> dict[int, int | None]:
     """Ports of this machine with the pid that listens, None where the system doesn't tell."""
     connections = psutil.net_connections(kind="tcp")

@@ -13,7 +13,7 @@ import grpc  # type: ignore[import-untyped]
 import pymysql
 from kafka.admin import KafkaAdminClient
 
-from native import own, supervise
+from native import own
 from pinline.errors import SettingsError
 from pinline.kafka import kafka_python_config
 from pinline.settings import Settings, address, secret
@@ -139,6 +139,8 @@ def airflow_part(service: str, part: str) -> Check:
     """Return the check of a process of Airflow's: it has told the database that it lives, since it was started."""
 
     def check(settings: Settings) -> None:
+        from native import supervise  # what it takes is not installed where the stack runs in containers
+
         health = _airflow_health(settings)[part]
         beat = health[f"latest_{part}_heartbeat"]
         if health["status"] != "healthy" or beat is None:

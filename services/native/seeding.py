@@ -4,14 +4,12 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-from sqlalchemy import inspect, text
-
 from native import launch as launching
 from native import layout
 from pinline.errors import PinlineError
-from pinline.events import EVENTS
 from pinline.mysql import admin_engine
 from pinline.settings import ROOT, Settings
+from seed_data import tables
 
 
 def is_possible(settings: Settings) -> bool:
@@ -23,13 +21,8 @@ def is_empty(settings: Settings) -> bool:
     """Whether no source table holds a row."""
     engine = admin_engine(settings)
     try:
-        there = set(inspect(engine).get_table_names())
         with engine.connect() as connection:
-            return not any(
-                connection.execute(text(f"SELECT 1 FROM `{event.table}` LIMIT 1")).first()  # noqa: S608  # our own names
-                for event in EVENTS
-                if event.table in there
-            )
+            return tables.is_empty(connection)
     finally:
         engine.dispose()
 

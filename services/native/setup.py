@@ -1,4 +1,5 @@
-"""Brings what the embedded stack needs: Python packages, Airflow, Java, Java parts, MariaDB, to `.venv` and `.local`.
+"""Brings what the stack needs here. In containers that is the Python packages of the commands, in `.venv`; as processes
+of this machine also every service: Airflow, Java, Java parts, MariaDB, in `.local`.
 
 Runs before anything is installed, so it takes nothing but the standard library and `pinline.java`. Each step leaves a
 stamp, a hash of what it was made from: the second run does nothing and needs no network. What a kill cuts short is
@@ -30,6 +31,9 @@ from pinline.errors import PinlineError  # noqa: E402
 VENV = ROOT / ".venv"
 IVY_FILE = ROOT / "services" / "native" / "ivy.xml"
 Tell = Callable[[str], None]
+
+_HOLDERS = {"host": ("host", "native", "dev"), "native": ("native", "dev"), "dev": ("dev",)}
+"""For each extra those that hold all of it: an environment made for tests is right for the stack as well."""
 
 
 class Display:
@@ -104,6 +108,10 @@ class Stamps:
         """Whether step `name` was last finished with `value`."""
         return self._read().get(name) == value
 
+    def value(self, name: str) -> str:
+        """What step `name` was last finished with; empty if it never was."""
+        return self._read().get(name, "")
+
     def set(self, name: str, value: str) -> None:
         """Note that step `name` is finished."""
         with self._lock:
@@ -174,7 +182,7 @@ def uv_environment(local: Path) -> dict[str, str]:
 def install_python_parts(local: Path, stamps: Stamps, extra: str, tell: Tell) -> None:
     """Make `.venv` and install the pinned packages of `extra`, and the project itself.
 
-    `dev` holds all of `native`, so an environment made for tests is right for the stack as well.
+    It is made anew where Spark's client for `host` and all of Spark for the others take each other's place.
     """
     python = VENV / "bin" / "python"
     works = (
@@ -183,9 +191,10 @@ def install_python_parts(local: Path, stamps: Stamps, extra: str, tell: Tell) ->
         else False
     )
     version = platform.python_version()
-    wanted = {name: _python_digest(name, version) for name in ("native", "dev")}
-    if works and any(stamps.holds("python", f"{name} {wanted[name]}") for name in {extra, "dev"}):
+    if works and _has_packages(stamps, extra, version):
         return
+    held = stamps.value("python").partition(" ")[0]
+    works = works and (held == "host") == (extra == "host")
     tell("uv")
     uv = find_uv(local)
     environment = uv_environment(local)
@@ -200,7 +209,11 @@ def install_python_parts(local: Path, stamps: Stamps, extra: str, tell: Tell) ->
     )
     tell("this project")
     run([*install, "--no-deps", "-e", ROOT], "installing this project into .venv", **environment)
-    stamps.set("python", f"{extra} {wanted[extra]}")
+    stamps.set("python", f"{extra} {_python_digest(extra, version)}")
+
+
+def _has_packages(stamps: Stamps, extra: str, version: str) -> bool:
+    return any(stamps.holds("python", f"{name} {_python_digest(name, version)}") for name in _HOLDERS[extra])
 
 
 def install_notebooks(local: Path, stamps: Stamps, tell: Tell) -> None:
@@ -261,10 +274,10 @@ def ensure_java(local: Path, tell: Tell) -> Path:
     return Path(run([python, "-c", look], "looking for Java").strip())
 
 
-def fetch_jars(program: Path, local: Path, stamps: Stamps, conf: str, tell: Tell) -> None:
-    """Let Ivy bring the jars of one configuration of ivy.xml to `jars/<conf>`."""
+def fetch_jars(program: Path, local: Path, stamps: Stamps, conf: str, tell: Tell, ivy_file: Path = IVY_FILE) -> None:
+    """Let Ivy bring the jars of one configuration of an ivy.xml to `jars/<conf>`."""
     target = local / "jars" / conf
-    wanted = digest(IVY_FILE)
+    wanted = digest(ivy_file)
     if stamps.holds(f"jars {conf}", wanted) and any(target.glob("*.jar")):
         return
     tell("downloading")
@@ -279,7 +292,7 @@ def fetch_jars(program: Path, local: Path, stamps: Stamps, conf: str, tell: Tell
             ivy,
             "-warn",
             "-ivy",
-            IVY_FILE,
+            ivy_file,
             "-confs",
             conf,
             "-types",
@@ -350,17 +363,29 @@ def setup(extra: str, local: Path, *, notebooks: bool = False) -> None:
             display.close()
 
 
+def bring_jars(conf: str, local: Path) -> None:
+    """Bring the Java parts of one configuration and nothing else, as the building of an image does."""
+    display = Display()
+    try:
+        program = ensure_java(local, lambda _text: None)
+        stamps = Stamps(local / "stamps.json")
+        display.step(f"Java parts: {conf}", lambda tell: fetch_jars(program, local, stamps, conf, tell))
+    finally:
+        display.close()
+
+
 def _setup(extra: str, local: Path) -> None:
+    if extra == "host":
+        _setup_host(local)
+        return
     if not sys.platform.startswith("linux"):
-        raise PinlineError("the embedded stack runs on Linux and WSL 2: use Docker on this system")
+        raise PinlineError("services as processes run on Linux and WSL 2: use Docker on this system (RUNTIME=docker)")
     local.mkdir(parents=True, exist_ok=True)
     stamps = Stamps(local / "stamps.json")
     confs = ["kafka", "spark", *(["mysql"] if needs_mariadb() else [])]
     if _is_done(local, stamps, extra, confs):
         return
-    free = shutil.disk_usage(local).free
-    if free < 3_500_000_000:
-        raise PinlineError(f"{free / 1e9:.1f} GB are free in {local}, 3.5 are needed: free some, or move the checkout")
+    _check_disk(local, 3.5)
     display = Display()
     try:
         display.step("Python packages", lambda tell: install_python_parts(local, stamps, extra, tell))
@@ -380,20 +405,56 @@ def _setup(extra: str, local: Path) -> None:
         display.close()
 
 
+def _setup_host(local: Path) -> None:
+    local.mkdir(parents=True, exist_ok=True)
+    stamps = Stamps(local / "stamps.json")
+    if _imports("containers") and _has_packages(stamps, "host", platform.python_version()):
+        return
+    _check_disk(local, 1.0)
+    display = Display()
+    try:
+        display.step("Python packages", lambda tell: install_python_parts(local, stamps, "host", tell))
+    finally:
+        display.close()
+
+
+def _check_disk(local: Path, needed: float) -> None:
+    free = shutil.disk_usage(local).free / 1e9
+    if free < needed:
+        raise PinlineError(f"{free:.1f} GB are free in {local}, {needed} are needed: free some, or move the checkout")
+
+
+def wanted_extra(local: Path) -> str:
+    """Return what the commands of this checkout's runtime need. Docker is not asked where everything is there."""
+    from pinline import runtime_choice  # an image that brings its jars by this script doesn't have it
+
+    stamps = Stamps(local / "stamps.json")
+    if _has_packages(stamps, "native", platform.python_version()) and (local / "airflow" / "bin" / "airflow").exists():
+        return "native"
+    return "host" if runtime_choice.of_checkout().name == "docker" else "native"
+
+
 def _is_done(local: Path, stamps: Stamps, extra: str, confs: list[str]) -> bool:
     version = platform.python_version()
     python = VENV / "bin" / "python"
     return (
         python.exists()
-        and any(stamps.holds("python", f"{name} {_python_digest(name, version)}") for name in {extra, "dev"})
+        and _has_packages(stamps, extra, version)
         and all(stamps.holds(f"jars {conf}", digest(IVY_FILE)) for conf in confs)
         and all((local / "jars" / conf).is_dir() for conf in confs)
         and stamps.holds("airflow", _airflow_digest(local / "airflow"))
         and (local / "airflow" / "bin" / "airflow").exists()
         and ("mysql" not in confs or (local / "mariadb" / "bin" / "mariadbd").exists())
-        and subprocess.run([python, "-c", "import native"], capture_output=True, check=False).returncode == 0
+        and _imports("native")
         and _has_java(python)
     )
+
+
+def _imports(package: str) -> bool:
+    python = VENV / "bin" / "python"
+    if not python.exists():
+        return False
+    return subprocess.run([python, "-c", f"import {package}"], capture_output=True, check=False).returncode == 0
 
 
 def _has_java(python: Path) -> bool:
@@ -410,10 +471,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make setup", description=__doc__)
     parser.add_argument("--dev", action="store_true", help="with what tests and checks need")
     parser.add_argument("--notebooks", action="store_true", help="with JupyterLab")
+    parser.add_argument("--jars", metavar="CONF", help="only bring the Java parts of this configuration of ivy.xml")
     parser.add_argument("--local", type=Path, default=ROOT / ".local", help="where downloads go (default %(default)s)")
     arguments = parser.parse_args()
     try:
-        setup("dev" if arguments.dev else "native", arguments.local.resolve(), notebooks=arguments.notebooks)
+        if arguments.jars:
+            bring_jars(arguments.jars, arguments.local.resolve())
+        else:
+            local = arguments.local.resolve()
+            setup("dev" if arguments.dev else wanted_extra(local), local, notebooks=arguments.notebooks)
     except PinlineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from native import leftovers, supervise
@@ -10,27 +9,8 @@ from native.ready import examine
 from native.services import Service
 from native.supervise import Program
 from pinline.errors import SettingsError
+from pinline.runtime import ServiceStatus
 from pinline.settings import Settings
-
-
-@dataclass(frozen=True)
-class ServiceStatus:
-    """One service, as `pinline status` shows it."""
-
-    service: str
-    state: str
-    """`ready` (its check passes), `starting` (it runs, its check doesn't pass yet), `failing` (it ends again and
-    again, or says what it fails of), `stopped`."""
-    address: str
-    pid: int | None
-    memory_bytes: int | None
-    """Resident memory of the process and its children."""
-    since: str | None
-    """ISO 8601, UTC."""
-    reason: str | None
-    """Why it is not ready."""
-    detail: str | None = None
-    """What else there is to know, such as how far behind it is."""
 
 
 def status(settings: Settings, services: Mapping[str, Service]) -> list[ServiceStatus]:

@@ -1,4 +1,4 @@
-"""`python -m sink [--config FILE]`: run the sink until SIGTERM or SIGINT, which write what is held."""
+"""`python -m sink [--config FILE] [--host H]`: run the sink until SIGTERM or SIGINT, which write what is held."""
 
 import argparse
 import signal
@@ -41,8 +41,8 @@ def read_config(path: Path, settings: Settings) -> SinkConfig:
     return parse(text, environment(settings), settings.user_id)
 
 
-def run(settings: Settings, config: SinkConfig, stop: threading.Event) -> None:
-    """Connect, check the store, and run until `stop` is set."""
+def run(settings: Settings, config: SinkConfig, stop: threading.Event, host: str = "127.0.0.1") -> None:
+    """Connect, check the store, and run until `stop` is set; `host` is the address that metrics are served on."""
     store = _store(settings, config)
     connection = kafka_python_config(settings)
     metrics = Metrics()
@@ -59,7 +59,7 @@ def run(settings: Settings, config: SinkConfig, stop: threading.Event) -> None:
         consumer.subscribe(pattern=rf"(?:{config.topics_regex})\Z", listener=worker)
     else:
         consumer.subscribe(list(config.topics), listener=worker)
-    end_metrics = serve(settings.sink_metrics_port, "SINK_METRICS_PORT", metrics.registry, worker.status)
+    end_metrics = serve(settings.sink_metrics_port, "SINK_METRICS_PORT", metrics.registry, worker.status, host)
     log.info("started", group=config.group, bucket=config.bucket, limits=str(config.rules.limits))
     try:
         worker.run(stop)
@@ -111,6 +111,7 @@ def main() -> int:
     """Run as a command; returns the exit code."""
     arguments = argparse.ArgumentParser(prog="python -m sink", description="Kafka to S3, exactly once.")
     arguments.add_argument("--config", type=Path, help="a properties file (default: SINK_CONFIG)")
+    arguments.add_argument("--host", default="127.0.0.1", help="address to serve metrics on (default: %(default)s)")
     options = arguments.parse_args()
     stop = threading.Event()
 
@@ -122,7 +123,7 @@ def main() -> int:
     try:
         settings = load()
         pinline.log.configure(settings.log_format)
-        run(settings, read_config(options.config or settings.sink_config, settings), stop)
+        run(settings, read_config(options.config or settings.sink_config, settings), stop, options.host)
     except PinlineError as error:
         log.error("the sink ended", error=str(error))  # noqa: TRY400  # the text says it all
         return error.exit_code

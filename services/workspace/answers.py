@@ -78,7 +78,7 @@ def job(found: Job) -> Json:
 
 def page(settings: Settings, run_id: int) -> str:
     """Return the address of a run's page."""
-    return f"{settings.databricks_host}/runs/{run_id}"
+    return f"{settings.pages_url}/runs/{run_id}"
 
 
 def _task(settings: Settings, task: Run) -> Json:

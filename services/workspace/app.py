@@ -53,7 +53,7 @@ def create_app(settings: Settings, store: Store, problem: Callable[[], str | Non
         return response
 
     # a page of elsewhere can't read these by a name of its own that leads here
-    hosts = [address(settings.databricks_host)[0], "127.0.0.1", "localhost"]
+    hosts = [address(url)[0] for url in (settings.databricks_host, settings.pages_url)] + ["127.0.0.1", "localhost"]
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
     return app
 

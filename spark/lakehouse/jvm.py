@@ -82,7 +82,9 @@ def environment(settings: Settings, bind: str = "127.0.0.1") -> dict[str, str]:
     return {**inherited, "SPARK_HOME": str(SPARK_HOME), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": bind}
 
 
-def start_driver(settings: Settings, conf: Mapping[str, str], kept_open: tuple[int, ...] = ()) -> None:
+def start_driver(
+    settings: Settings, conf: Mapping[str, str], kept_open: tuple[int, ...] = (), bind: str = "127.0.0.1"
+) -> None:
     """Start a JVM for a classic session of this process; it ends when this process does.
 
     PySpark finds it by two variables of this process's environment. `kept_open` are file descriptors that it inherits.
@@ -92,7 +94,7 @@ def start_driver(settings: Settings, conf: Mapping[str, str], kept_open: tuple[i
     process = subprocess.Popen(
         command(settings, conf, folder, ["pyspark-shell"]),
         stdin=subprocess.PIPE,  # the JVM ends when this pipe closes
-        env={**environment(settings), "_PYSPARK_DRIVER_CONN_INFO_PATH": str(address)},
+        env={**environment(settings, bind), "_PYSPARK_DRIVER_CONN_INFO_PATH": str(address)},
         cwd=folder,
         start_new_session=True,  # Ctrl-C is for this process
         pass_fds=kept_open,

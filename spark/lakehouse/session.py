@@ -88,9 +88,12 @@ def get_spark(settings: Settings) -> SparkSession:
     return SparkSession.builder.remote(settings.spark_remote).getOrCreate()
 
 
-def classic_session(settings: Settings, conf: Mapping[str, str], kept_open: tuple[int, ...] = ()) -> SparkSession:
-    """Return the session of a driver in this process, with a JVM of its own that inherits `kept_open`."""
-    jvm.start_driver(settings, conf, kept_open)
+def classic_session(
+    settings: Settings, conf: Mapping[str, str], kept_open: tuple[int, ...] = (), bind: str = "127.0.0.1"
+) -> SparkSession:
+    """Return the session of a driver in this process, with a JVM of its own that inherits `kept_open` and has its pages
+    on the address `bind`."""
+    jvm.start_driver(settings, conf, kept_open, bind)
     return SparkSession.builder.getOrCreate()
 
 

@@ -10,7 +10,7 @@ from databricks.sdk.errors import PermissionDenied, ResourceDoesNotExist
 from databricks.sdk.service import jobs
 
 from tests.fixtures.backends import wait_until
-from tests.fixtures.workspace import TOKEN, Workspace
+from tests.fixtures.workspace import TOKEN, Workspace, serving
 from workspace.store import Store, now
 
 pytestmark = pytest.mark.contract
@@ -270,6 +270,14 @@ def test_metrics_count_runs_and_a_foreign_host_name_is_refused(workspace: Worksp
     assert 'workspace_runs_total{result="SUCCESS"}' in workspace.page("/metrics")
     answer = httpx.get(f"{workspace.url}/runs", headers={"host": "evil.example"})
     assert answer.status_code == 400
+
+
+def test_pages_have_the_address_that_people_reach_and_the_workspace_answers_there(tmp_path: Path) -> None:
+    with serving(tmp_path, workspace_pages_url="http://pages.example:8001") as workspace:
+        run = workspace.wait(workspace.submit("hello.py"))
+        assert run["run_page_url"] == f"http://pages.example:8001/runs/{run['run_id']}"
+        page = httpx.get(f"{workspace.url}/runs/{run['run_id']}", headers={"host": "pages.example:8001"})
+        assert page.status_code == 200
 
 
 def _pid(file: str) -> int:

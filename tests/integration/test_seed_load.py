@@ -192,6 +192,30 @@ def write_files(folder: Path, rows: dict[str, list[tuple[Any, ...]]]) -> None:
             writer.writerows(rows[event.name])
 
 
+def test_only_an_empty_database_is_filled_if_that_is_asked(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pinline.settings.load", lambda: settings)
+    assert main(["--events", "300", "--if-empty"]) == 0
+    assert len(stored(settings, "pin")) == 300
+    assert main(["--events", "400", "--seed", "77", "--if-empty"]) == 0
+    assert len(stored(settings, "pin")) == 300
+    assert "holds rows already (300 events): nothing to do" in capsys.readouterr().out
+
+
+def test_rows_of_one_table_are_enough_for_a_database_that_is_not_empty(settings: Settings) -> None:
+    engine = admin_engine(settings)
+    with engine.begin() as connection:
+        assert tables.is_empty(connection)
+        tables.TABLES["user"].create(connection)
+        assert tables.is_empty(connection)
+        connection.execute(tables.TABLES["user"].insert().values(ind=1))
+    with engine.connect() as connection:
+        assert not tables.is_empty(connection)
+    engine.dispose()
+    assert load(settings, Generated(EVENTS_HERE, 1), if_empty=True).already_there
+
+
 def test_own_files_come_back_as_they_were_written(settings: Settings, tmp_path: Path) -> None:
     rows: dict[str, list[tuple[Any, ...]]] = {event.name: generated(event.name) for event in EVENTS}
     awkward = "a\ttab, a\nnew line, a \\N, a \"quote\", a 'quote' and 100 % 🎄"

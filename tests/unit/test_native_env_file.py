@@ -61,10 +61,28 @@ def test_a_setting_that_is_commented_out_is_left_so(tmp_path: Path, example: Pat
     assert envfile.ensure(file, example) == []
 
 
+def test_a_reference_to_another_setting_is_left_for_compose_to_follow(tmp_path: Path, example: Path) -> None:
+    example.write_text(f"{EXAMPLE}KINESIS=localstack\nCOMPOSE_PROFILES=${{KINESIS}}\n")
+    new, older = tmp_path / "new", tmp_path / "older"
+    older.write_text(EXAMPLE)
+    envfile.ensure(new, example)
+    envfile.ensure(older, example)
+    for file in (new, older):
+        assert "\nCOMPOSE_PROFILES=${KINESIS}\n" in file.read_text()
+        assert dotenv_values(file)["COMPOSE_PROFILES"] == "localstack"
+
+
+def test_airflows_secret_is_as_long_as_its_signatures_want(tmp_path: Path) -> None:
+    envfile.ensure(tmp_path / ".env")
+    secret = dotenv_values(tmp_path / ".env")["AIRFLOW_JWT_SECRET"]
+    assert secret
+    assert len(secret) >= 64
+
+
 def test_a_misspelt_key_is_named_with_the_setting_that_was_meant(tmp_path: Path) -> None:
     file = tmp_path / ".env"
-    file.write_text("RDS_PASWORD=x\nUSER_ID=me\nCOMPOSE_PROJECT_NAME=y\n")
-    assert envfile.unknown_keys(file) == {"RDS_PASWORD": "RDS_PASSWORD", "COMPOSE_PROJECT_NAME": None}
+    file.write_text("RDS_PASWORD=x\nUSER_ID=me\nMY_OWN=y\nCOMPOSE_PROJECT_NAME=z\n")
+    assert envfile.unknown_keys(file) == {"RDS_PASWORD": "RDS_PASSWORD", "MY_OWN": None}
 
 
 def test_every_key_of_the_shipped_example_is_a_setting() -> None:

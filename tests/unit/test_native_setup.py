@@ -1,6 +1,7 @@
 """Setting up: stamps, and what a failure says. The script is loaded by path: it runs before there is a package."""
 
 import importlib.util
+import platform
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -45,3 +46,26 @@ def test_a_torn_stamp_file_is_no_stamp(setup: ModuleType, tmp_path: Path) -> Non
 def test_a_failed_command_is_told_with_its_output_and_the_next_step(setup: ModuleType) -> None:
     with pytest.raises(PinlineError, match=r"(?s)asking failed \(exit code 3\).*no network.*make setup"):
         setup.run([sys.executable, "-c", "print('no network'); raise SystemExit(3)"], "asking")
+
+
+def test_packages_for_tests_serve_everything_and_those_beside_containers_only_that(
+    setup: ModuleType, tmp_path: Path
+) -> None:
+    version = platform.python_version()
+    stamps = setup.Stamps(tmp_path / "stamps.json")
+
+    def served(made_for: str) -> list[str]:
+        stamps.set("python", f"{made_for} {setup._python_digest(made_for, version)}")
+        return [extra for extra in ("host", "native", "dev") if setup._has_packages(stamps, extra, version)]
+
+    assert served("dev") == ["host", "native", "dev"]
+    assert served("native") == ["host", "native"]
+    assert served("host") == ["host"]
+
+
+@pytest.mark.parametrize(("runtime", "extra"), [("docker", "host"), ("native", "native")])
+def test_what_is_set_up_is_what_the_runtime_needs(
+    setup: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str, extra: str
+) -> None:
+    monkeypatch.setenv("RUNTIME", runtime)
+    assert setup.wanted_extra(tmp_path) == extra

@@ -36,6 +36,8 @@ def test_the_job_is_ready_when_its_query_works_and_says_what_it_failed_of() -> N
     metrics.starting()
     assert (metrics.status()["ready"], metrics.status()["failing"]) == (False, False)
     metrics.idle(is_idle=True)
+    assert not metrics.status()["ready"], "it has not asked for records yet"
+    metrics.works()
     assert metrics.status()["ready"]
     metrics.failed("S3 is away")
     metrics.starting()

@@ -1,4 +1,4 @@
-"""`python -m lakehouse.stream`: the streaming job, until SIGTERM. `--help` says more."""
+"""`python -m lakehouse.stream [--host H]`: the streaming job, until SIGTERM. `--help` says more."""
 
 import argparse
 import fcntl
@@ -83,7 +83,10 @@ def alone(settings: Settings, seconds: float = _LOCK_SECONDS) -> Iterator[int]:
 def main() -> int:
     """Run as a command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m lakehouse.stream", description="Kinesis to Delta, exactly once.")
-    parser.parse_args()
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to serve metrics and Spark's pages on (default: %(default)s)"
+    )
+    host = parser.parse_args().host
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -95,12 +98,12 @@ def main() -> int:
         settings = load()
         pinline.log.configure(settings.log_format)
         metrics = Metrics()
-        end_metrics = serve(settings.stream_metrics_port, "STREAM_METRICS_PORT", metrics.registry, metrics.status)
+        end_metrics = serve(settings.stream_metrics_port, "STREAM_METRICS_PORT", metrics.registry, metrics.status, host)
         with alone(settings) as lock:
             shutil.rmtree(jvm.scratch_dir(settings) / "stream", ignore_errors=True)
             own = {"spark_remote": None, "spark_driver_memory": settings.stream_driver_memory}
             settings = settings.model_copy(update=own)
-            spark = classic_session(settings, stream_conf(settings), (lock,))
+            spark = classic_session(settings, stream_conf(settings), (lock,), host)
             try:
                 run(spark, settings, metrics, stop)
             finally:

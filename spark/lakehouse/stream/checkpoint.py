@@ -51,16 +51,17 @@ def exists(s3: "S3Client", settings: Settings, prefix: str = EVENTS) -> bool:
 
 def positions(s3: "S3Client", settings: Settings) -> Positions:
     """Return how far the committed batches are, shard by shard; those nothing was read of are left out."""
-    commits = _numbers(s3, settings, f"{EVENTS}commits/")
-    if not commits:
-        return {}
-    offset = _json_lines(s3, settings, EVENTS, f"offsets/{max(commits)}")[-1]
     return {
         (stream, shard): position["last"]
-        for stream, found in offset.get("streams", {}).items()
+        for stream, found in _last_offset(s3, settings).items()
         for shard, position in found["shards"].items()
         if "last" in position
     }
+
+
+def streams_made(s3: "S3Client", settings: Settings) -> dict[str, int]:
+    """Return when each stream was made, in ms since the epoch, as the committed batches know it."""
+    return {stream: found["created"] for stream, found in _last_offset(s3, settings).items()}
 
 
 def delete(s3: "S3Client", settings: Settings, prefix: str = EVENTS) -> int:
@@ -71,6 +72,15 @@ def delete(s3: "S3Client", settings: Settings, prefix: str = EVENTS) -> int:
             objects: Any = [{"Key": key} for key in keys[start : start + 1000]]
             s3.delete_objects(Bucket=settings.bucket, Delete={"Objects": objects})
     return len(keys)
+
+
+def _last_offset(s3: "S3Client", settings: Settings) -> dict[str, Any]:
+    """Return what the last committed batch read, by stream; nothing if there is none."""
+    commits = _numbers(s3, settings, f"{EVENTS}commits/")
+    found: dict[str, Any] = {}
+    if commits:
+        found = _json_lines(s3, settings, EVENTS, f"offsets/{max(commits)}")[-1].get("streams", {})
+    return found
 
 
 def _numbers(s3: "S3Client", settings: Settings, prefix: str) -> list[int]:

@@ -62,11 +62,14 @@ class Metrics:
             self._latency.observe(max(0.0, now - written.oldest))
 
     def idle(self, *, is_idle: bool) -> None:
-        """Tell whether the query waits for records; if it does, it works."""
+        """Tell whether all that was found is in Delta."""
         with self._lock:
             self._is_idle = is_idle
-            if is_idle:
-                self._problem = None
+
+    def works(self) -> None:
+        """Tell that the query has asked for records and got an answer."""
+        with self._lock:
+            self._problem = None
 
     def waiting(self, records: int) -> None:
         """Tell how many records were fetched ahead of the last batch. Kinesis itself tells times only."""

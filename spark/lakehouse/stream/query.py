@@ -97,7 +97,11 @@ class Intake:
             if (error := query.exception()) is not None:
                 raise error
             return False
-        self._metrics.idle(is_idle=query.status["message"].startswith("Waiting for data"))
+        status = query.status
+        if status["message"].startswith("Waiting for data"):
+            self._metrics.works()
+        # between two looks the message is of the look itself, most of the time
+        self._metrics.idle(is_idle=not status["isDataAvailable"])
         if progress := query.lastProgress:
             source = progress["sources"][0]
             self._metrics.waiting(waiting(source["endOffset"], source["latestOffset"]))

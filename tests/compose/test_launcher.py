@@ -1,0 +1,95 @@
+"""What `make up` says when the stack in containers can't come up, and what becomes of it then."""
+
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from containers import engine
+from pinline import runtime_choice
+from tests.compose.stack import ContainerStack
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
+
+Make = Callable[[str], ContainerStack]
+
+
+@pytest.fixture
+def make(docker: Mapping[str, str], tmp_path: Path) -> Iterator[Make]:
+    """Makes a stack that is not up; `override` is what compose.yaml has besides. It is removed after the test."""
+    with ExitStack() as ends, pytest.MonkeyPatch.context() as patch:
+
+        def make_stack(override: str) -> ContainerStack:
+            stack = ContainerStack(tmp_path / "stack", docker, "own")
+            if override:
+                file = tmp_path / "override.yaml"
+                file.write_text(override)
+                stack.env["COMPOSE_FILE"] = f"compose.yaml:{file}"
+            for name, value in stack.env.items():
+                patch.setenv(name, value)
+            ends.callback(stack.close)
+            return stack
+
+        yield make_stack
+
+
+def refused(stack: ContainerStack, *services: str) -> str:
+    """What an `up` that can't work says."""
+    done = stack.run("-m", "pinline", "up", "--only", ",".join(services), check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stderr
+
+
+def volumes(stack: ContainerStack) -> list[str]:
+    """The stack's volumes."""
+    label = f"label=com.docker.compose.project={stack.settings.user_id}"
+    return engine.docker("volume", "ls", "--quiet", "--filter", label).split()
+
+
+def test_a_taken_port_is_named_with_its_setting_before_anything_starts(make: Make) -> None:
+    stack = make("")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", stack.settings.rds_port))
+        taken.listen()
+        said = refused(stack, "mysql")
+    assert f"port {stack.settings.rds_port} (RDS_PORT) is taken by" in said
+    assert "to a free port" in said
+    assert stack.compose.containers() == []
+
+
+def test_an_image_that_can_not_be_had_names_the_way_without_docker(make: Make) -> None:
+    said = refused(make("services: {postgres: {image: '127.0.0.1:9/nobody/has-it:1'}}"), "postgres")
+    assert "postgres: pulling its image" in said
+    assert "can neither be pulled nor built" in said
+    assert "RUNTIME=native" in said
+
+
+def test_a_container_without_enough_memory_is_told_as_such(make: Make) -> None:
+    said = refused(make("services: {postgres: {mem_limit: 6m}}"), "postgres")
+    assert "starting postgres failed: it was killed (exit code 137), most likely for memory" in said
+    assert "mem_limit" in said
+
+
+def test_a_container_that_ends_is_told_with_the_end_of_its_log(make: Make) -> None:
+    said = refused(make("services: {postgres: {command: [postgres, --no-such-option]}}"), "postgres")
+    assert "starting postgres failed: it ended with exit code" in said
+    assert "no-such-option" in said
+    assert "make logs SERVICE=postgres" in said
+
+
+def test_one_service_comes_up_shows_its_state_and_goes_with_its_data(make: Make) -> None:
+    stack = make("")
+    stack.up("postgres")
+    assert f"RUNTIME=docker: the stack runs {runtime_choice.WHERE['docker']}" in stack.said
+    assert "postgres: ready" in stack.said
+    assert runtime_choice.docker_runs(stack.settings.user_id)
+    (volume,) = volumes(stack)
+    stack.down()
+    assert not runtime_choice.docker_runs(stack.settings.user_id)
+    assert volumes(stack) == [volume]
+    stack.env["YES"] = "1"
+    stack.run("-m", "pinline", "reset")
+    assert volumes(stack) == []
+    assert list(stack.settings.pinline_data.iterdir()) == []
