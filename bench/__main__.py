@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import batch, batches, dag, emulator, gateway, large, sink, stack, stream, stream_source
+from bench import batch, batches, dag, emulator, gateway, large, scale, sink, stack, stream, stream_source
 from bench.figures import FULL, SMALL, Row, Size, shown, table
 from pinline.settings import Settings
 
@@ -33,8 +33,9 @@ PARTS: dict[str, Callable[[Path, Size], Iterator[Row]]] = {
     "stream": stream.rows,
     "stream-catch-up": stream.catch_up_rows,
     "large": large.rows,
+    "scale": scale.rows,
 }
-_ONLY_BY_NAME = {"large", "stream", "stream-catch-up"}
+_ONLY_BY_NAME = {"large", "scale", "stream", "stream-catch-up"}
 
 
 def main() -> int:

@@ -21,8 +21,11 @@ def create_topic(kafka: str, topic: str, partitions: int = 1) -> None:
     admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(20)
 
 
-def write(kafka: str, topics: list[str], values: Iterable[bytes]) -> float:
-    """Write values to the topics in turn, acknowledged by all replicas; return records/s. The first one isn't timed."""
+def write(kafka: str, topics: list[str], values: Iterable[bytes], partitions: int | None = None) -> float:
+    """Write values to the topics in turn, acknowledged by all replicas; return records/s. The first one isn't timed.
+
+    `partitions`, if given, get a topic's records in turn; else a record's key chooses.
+    """
     config = {"bootstrap.servers": kafka, "acks": "all", "enable.idempotence": True, "linger.ms": 1, "log_level": 3}
     producer = Producer(config)
     failed: list[object] = []
@@ -34,6 +37,7 @@ def write(kafka: str, topics: list[str], values: Iterable[bytes]) -> float:
                     topics[number % len(topics)],
                     value,
                     str(number),
+                    number // len(topics) % partitions if partitions else -1,
                     on_delivery=lambda error, _: failed.append(error) if error else None,
                 )
                 break

@@ -26,7 +26,7 @@ _POLL_S = 0.05
 _DEADLINE_S = 300.0
 _PUTS = 8
 """At once, as the sink has threads."""
-_WRITTEN = re.compile(r"^pinline_sink_records_total\{.*\} (\S+)$", re.MULTILINE)
+WRITTEN = re.compile(r"^pinline_sink_records_total\{.*\} (\S+)$", re.MULTILINE)
 
 
 def rows(folder: Path, size: Size) -> Iterator[Row]:
@@ -82,7 +82,7 @@ def written(stack: Stack, sink: Command, count: int) -> float:
                 text = client.get(url).text
             except httpx.TransportError:
                 text = ""
-            found = int(sum(map(float, _WRITTEN.findall(text))))
+            found = int(sum(map(float, WRITTEN.findall(text))))
             if not found:
                 begun = looked
             time.sleep(_POLL_S)

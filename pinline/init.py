@@ -16,7 +16,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from pinline.aws import kinesis_client, kinesis_errors, s3_client
 from pinline.errors import PinlineError, UnreachableError
 from pinline.events import dead_letter_topic, streams, topics
-from pinline.kafka import kafka_python_config
+from pinline.kafka import kafka_python_config, topic_configs
 from pinline.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _topic(settings: Settings, name: str, partitions: int) -> NewTopic:
         name,
         num_partitions=partitions,
         replication_factor=settings.kafka_replication_factor,
-        topic_configs={"retention.ms": "-1"},
+        topic_configs=topic_configs(settings),
     )
 
 

@@ -58,6 +58,14 @@ def librdkafka_config(settings: Settings) -> dict[str, Any]:
     return config
 
 
+def topic_configs(settings: Settings) -> dict[str, str]:
+    """Return the configuration of a new topic of events or dead letters: it keeps everything."""
+    configs = {"retention.ms": "-1"}
+    if settings.kafka_min_insync_replicas:
+        configs["min.insync.replicas"] = str(settings.kafka_min_insync_replicas)
+    return configs
+
+
 def msk_iam_token(settings: Settings) -> tuple[str, float]:
     """Return an MSK IAM token and the second since the epoch when it ends.
 

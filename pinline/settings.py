@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pinline.errors import SettingsError
@@ -62,7 +62,9 @@ class Settings(BaseSettings):
     kafka_ssl_ca: Path | None = None
     kafka_partitions: Annotated[int, Field(ge=1, le=1000)] = 1
     kafka_replication_factor: Annotated[int, Field(ge=-1, le=10)] = -1
-    """-1 lets the broker choose."""
+    """Copies of each partition of new topics; -1 lets the broker choose."""
+    kafka_min_insync_replicas: Annotated[int, Field(ge=1, le=10)] | None = None
+    """How many of them have to be written before a record is acknowledged; None lets the broker choose."""
     kafka_controller_port: Port = 9093
     """The embedded broker's own; nothing else connects to it."""
 
@@ -83,6 +85,12 @@ class Settings(BaseSettings):
     sink_metrics_port: Port = 8003
 
     spark_remote: str | None = None
+    spark_master: Annotated[str, Field(pattern=r"^(local\[(\d+|\*)\]|spark://[^/\s]+:\d+)$")] = "local[2]"
+    """Where the batch's tasks run: in the driver, such as local[2], or on a cluster, such as spark://host:7077."""
+    spark_driver_host: str = "127.0.0.1"
+    """This machine's address, as a cluster's executors see it; the driver's ports are bound to it."""
+    spark_properties: Path | None = None
+    """A file of Spark's own properties, which win over ours: executors' memory, fixed ports, authentication."""
     spark_ui_port: Port = 4040
     spark_driver_memory: Annotated[str, Field(pattern=r"^\d+[mg]$")] = "1g"
     stream_ui_port: Port = 4041
@@ -142,8 +150,23 @@ class Settings(BaseSettings):
             raise ValueError("expected an address such as sc://127.0.0.1:15002")
         return value
 
+    @field_validator("kafka_min_insync_replicas")
+    @classmethod
+    def _is_within_the_copies(cls, value: int | None, info: ValidationInfo) -> int | None:
+        copies = info.data.get("kafka_replication_factor", -1)
+        if value is not None and 0 < copies < value:
+            raise ValueError(f"no record could ever be written: KAFKA_REPLICATION_FACTOR is {copies}")
+        return value
+
     @field_validator(
-        "sink_config", "workspace_root", "pinline_local", "pinline_data", "rds_ssl_ca", "kafka_ssl_ca", "ca_bundle"
+        "sink_config",
+        "spark_properties",
+        "workspace_root",
+        "pinline_local",
+        "pinline_data",
+        "rds_ssl_ca",
+        "kafka_ssl_ca",
+        "ca_bundle",
     )
     @classmethod
     def _from_the_checkout(cls, value: Path | None) -> Path | None:

@@ -54,7 +54,8 @@ class Service:
 
     name: str
     image: str
-    is_built: bool
+    dockerfile: str
+    """What its image is built by, as a path of the checkout; empty if it is pulled."""
     is_task: bool
     """Whether it does its work once and ends."""
     has_check: bool
@@ -66,11 +67,12 @@ class Service:
 
 
 class ComposeError(PinlineError):
-    """`docker compose` failed: the text has the end of what it said, the likely cause and what to do."""
+    """`docker compose` failed: the text has the end of what it said (`output`), the likely cause and what to do."""
 
     def __init__(self, doing: str, output: str) -> None:
         cause = causes.of_command(output, doing)
         super().__init__(f"{doing} failed: {cause.text}. Docker said:\n{output.strip()[-2500:]}\nTry: {cause.do}")
+        self.output = output
 
 
 class GoneError(ComposeError):
@@ -258,7 +260,7 @@ def _service(name: str, entry: Mapping[str, Any]) -> Service:
     return Service(
         name,
         entry.get("image", ""),
-        "build" in entry,
+        (entry.get("build") or {}).get("dockerfile", ""),
         entry.get("restart", "no") == "no",
         bool(entry.get("healthcheck")) and not entry["healthcheck"].get("disable"),
         tuple(int(port) for port in published if port and str(port).isdigit()),

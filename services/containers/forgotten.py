@@ -39,6 +39,8 @@ class Facts:
     """Records that Kinesis acknowledged before its streams were made."""
     other_streams: tuple[str, ...]
     """Streams that the streaming job's checkpoint knows as others than they are."""
+    has_own_kinesis: bool
+    """Whether Kinesis is the service that keeps its records."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,12 @@ def decide(facts: Facts) -> Plan:
             "S3 has forgotten what it held, as LocalStack does when it is started anew. Kafka holds "
             f"{facts.older_records:,} records of then: the sink writes them again, and silver and gold are made anew"
         )
-    if facts.streamed:
+    if facts.streamed and facts.has_own_kinesis:
+        lines.append(
+            f"{facts.streamed:,} records that Kinesis acknowledged are not in this Kinesis service, whose streams are "
+            "newer (KINESIS was another before?); accounting names them"
+        )
+    elif facts.streamed:
         lines.append(
             f"Kinesis has forgotten {facts.streamed:,} records that it had acknowledged, as LocalStack does when it is "
             "started anew; accounting names them. KINESIS=own in .env keeps what comes"
@@ -108,7 +115,7 @@ def look(settings: Settings, services: frozenset[str]) -> Facts:
         streamed = _streamed_before(settings, min(made.values(), default=None))
         known = _checkpoint(settings)
         others = tuple(name for name, moment in made.items() if known.get(name) not in (None, _ms(moment)))
-    return Facts(older, answers, streamed, others)
+    return Facts(older, answers, streamed, others, has_own_kinesis="kinesis" in services)
 
 
 def with_an_older_view(found: Iterable[Inspected]) -> list[str]:

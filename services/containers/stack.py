@@ -44,10 +44,10 @@ def up(settings: Settings, only: Sequence[str], tell: Tell) -> None:
     needs_images = not images.are_there(settings, services)
     if found := preflight.problems(settings, services, before, docker, needs_images=needs_images):
         raise StateError("\n".join(["the stack can't start:", *(f"  - {text}" for text in found)]))
-    if needs_images:
-        images.ensure(settings, compose, services, tell)
+    replaced = images.ensure(settings, compose, services, tell) if needs_images else []
     _make_room(services, before, tell)
     _Start(settings, compose, services, tell).run(only)
+    images.forget(replaced)
 
 
 def down(settings: Settings, tell: Tell, *, volumes: bool = False) -> None:

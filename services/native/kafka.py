@@ -51,11 +51,17 @@ def prepare(settings: Settings) -> None:
     write(launch(settings))
     shutil.rmtree(folder / "data", ignore_errors=True)
     cluster = cluster_id()
+    format_storage(settings, cluster)
+    done.write_text(cluster)
+
+
+def format_storage(settings: Settings, cluster: str) -> None:
+    """Format the storage that the written configuration names, for the cluster of that id. Raises PinlineError."""
+    folder = layout.service_dir(settings, "kafka")
     command = (*_java(settings), "kafka.tools.StorageTool", "format", "-t", cluster, "-c")
     run = subprocess.run([*command, folder / "server.properties"], capture_output=True, text=True, check=False)
     if run.returncode:
         raise PinlineError(f"formatting Kafka's storage in {folder / 'data'} failed:\n{run.stdout}{run.stderr}")
-    done.write_text(cluster)
 
 
 def cluster_id(source: Callable[[], uuid.UUID] = uuid.uuid4) -> str:

@@ -44,9 +44,7 @@ def mysql(settings: Settings) -> None:
 
 def kafka(settings: Settings) -> None:
     """A metadata request answers and names a controller."""
-    for server in settings.kafka_bootstrap_servers.split(","):
-        host, _, port = server.strip().rpartition(":")
-        socket.create_connection((host, int(port)), timeout=_SECONDS).close()
+    _connect_to_any(settings.kafka_bootstrap_servers.split(","))
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     admin = KafkaAdminClient(
         **kafka_python_config(settings),
@@ -170,6 +168,19 @@ def examine(check: Check, settings: Settings) -> tuple[Literal["ready", "startin
         text = " ".join(str(error).split()) or type(error).__name__
         return ("failing" if isinstance(error, FailingError) else "starting"), text
     return "ready", None
+
+
+def _connect_to_any(servers: list[str]) -> None:
+    """Raise the last one's error if none of the servers takes a connection: of several brokers some may be down."""
+    for number, server in enumerate(servers, 1):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=_SECONDS).close()
+        except OSError:
+            if number == len(servers):
+                raise
+        else:
+            return
 
 
 def _get(url: str) -> bytes:

@@ -16,7 +16,7 @@ from kafka.errors import KafkaError
 import pinline.log
 from pinline.aws import s3_client
 from pinline.errors import PinlineError, SettingsError, UnreachableError
-from pinline.kafka import kafka_python_config
+from pinline.kafka import kafka_python_config, topic_configs
 from pinline.metrics import serve
 from pinline.settings import Settings, environment, load
 from sink.actions import Surroundings
@@ -48,7 +48,7 @@ def run(settings: Settings, config: SinkConfig, stop: threading.Event, host: str
     metrics = Metrics()
     try:
         topics = TopicLog(connection)
-        topics.ensure(config.dead_letter_topic, settings.kafka_replication_factor)
+        topics.ensure(config.dead_letter_topic, settings.kafka_replication_factor, topic_configs(settings))
         dead_letters = DeadLetterTopic(connection, config.dead_letter_topic)
         consumer = KafkaConsumer(**_consumer_config(config), **connection)
     except KafkaError as error:

@@ -1,7 +1,7 @@
 """What the sink asks Kafka besides records: topic ids, and where a partition's log begins."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -65,9 +65,9 @@ class TopicLog:
         except KafkaError as error:
             raise LogError(f"an offset of {topic}-{partition}: {error}") from error
 
-    def ensure(self, topic: str, replication_factor: int) -> None:
-        """Create a topic that keeps everything, unless it exists."""
-        options = {"num_partitions": 1, "replication_factor": replication_factor, "configs": {"retention.ms": "-1"}}
+    def ensure(self, topic: str, replication_factor: int, configs: Mapping[str, str]) -> None:
+        """Create a topic of one partition, unless it exists."""
+        options = {"num_partitions": 1, "replication_factor": replication_factor, "configs": dict(configs)}
         try:
             with self._lock:
                 described = self._admin.describe_topics([topic])

@@ -29,6 +29,11 @@ _OPENED = (
 )
 
 
+def jars_dir(settings: Settings) -> Path:
+    """Where the jars of Delta and S3A are."""
+    return settings.jars_dir / "spark"
+
+
 def scratch_dir(settings: Settings) -> Path:
     """Where Spark keeps its scratch files."""
     return settings.pinline_data / "spark"
@@ -120,7 +125,7 @@ def clear(folder: Path) -> None:
 
 
 def _jars(settings: Settings) -> Path:
-    folder = settings.jars_dir / "spark"
+    folder = jars_dir(settings)
     if not any(folder.glob("delta-spark_*.jar")):
         raise PinlineError(f"starting Spark: Delta's jars are not in {folder}. Try: make setup")
     return folder

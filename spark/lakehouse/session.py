@@ -5,26 +5,31 @@ a session is already active, that one.
 """
 
 import logging
+import re
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from lakehouse import jvm
-from pinline.errors import UnreachableError
+from pinline.errors import SettingsError, UnreachableError
 from pinline.settings import Settings, address
 
 _FEW_ROWS = 200_000
 
 
 def spark_conf(settings: Settings) -> dict[str, str]:
-    """Return Spark's configuration: Delta, S3A and what is fastest for jobs of seconds on one machine."""
+    """Return Spark's configuration: Delta, S3A and what is fastest for jobs of seconds on one machine.
+
+    Raises SettingsError when SPARK_PROPERTIES is wrong.
+    """
     scratch = jvm.scratch_dir(settings)
     return {
-        "spark.master": "local[2]",
+        "spark.master": settings.spark_master,
         "spark.app.name": "pinline",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": settings.spark_driver_host,
+        "spark.driver.bindAddress": settings.spark_driver_host,
         "spark.log.level": "WARN",
         # what the UI remembers of past queries is plans, and they are large
         "spark.ui.retainedJobs": "100",
@@ -53,13 +58,51 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         # thousands of one-record objects share a task
         "spark.sql.files.openCostInBytes": "16384",
         **_s3a(settings),
+        **_executors(settings),
+        **(_properties(settings.spark_properties) if settings.spark_properties else {}),
+    }
+
+
+def without_cluster(settings: Settings) -> Settings:
+    """Return the settings of a driver that runs its tasks itself, whatever cluster SPARK_MASTER names."""
+    own = ("spark_master", "spark_driver_host", "spark_properties")
+    return settings.model_copy(update={name: Settings.model_fields[name].get_default() for name in own})
+
+
+def _properties(file: Path) -> dict[str, str]:
+    """Read Spark's own properties, written as in its `spark-defaults.conf`: lines such as `spark.executor.memory 2g`.
+
+    Raises SettingsError that names the file and the line.
+    """
+    try:
+        lines = file.read_text().splitlines()
+    except OSError as error:
+        raise SettingsError(f"reading {file} (SPARK_PROPERTIES): {error}") from None
+    found = {}
+    for number, line in enumerate(lines, 1):
+        if match := re.fullmatch(r"\s*(spark\.[^\s=]+)(?:\s*=\s*|\s+)(.*?)\s*", line):
+            found[match[1]] = match[2]
+        elif line.strip() and not line.lstrip().startswith("#"):
+            raise SettingsError(
+                f"{file} (SPARK_PROPERTIES), line {number} is {line!r}: expected such as `spark.executor.memory 2g`"
+            )
+    return found
+
+
+def _executors(settings: Settings) -> dict[str, str]:
+    """What a cluster's executors need to be like the driver."""
+    if settings.spark_master.startswith("local"):
+        return {"spark.hadoop.fs.s3a.buffer.dir": str(jvm.scratch_dir(settings) / "s3a")}
+    return {
+        # Delta and S3A, at the same path as here
+        "spark.executor.extraClassPath": f"{jvm.jars_dir(settings)}/*",
+        "spark.executor.extraJavaOptions": "-Duser.timezone=UTC -Xss4m",
     }
 
 
 def _s3a(settings: Settings) -> dict[str, str]:
     conf = {
         "spark.hadoop.fs.s3a.endpoint.region": settings.aws_region,
-        "spark.hadoop.fs.s3a.buffer.dir": str(jvm.scratch_dir(settings) / "s3a"),
         "spark.hadoop.fs.s3a.retry.limit": "4",
         "spark.hadoop.fs.s3a.attempts.maximum": "3",
         "spark.hadoop.fs.s3a.connection.maximum": "64",

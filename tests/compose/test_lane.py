@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from tests.compose.stack import ContainerStack
-from tests.faults.load import BATCH, EMULATE, accounting, acknowledged, command, spooled
+from tests.faults.load import BATCH, EMULATE, Command, accounting, acknowledged, command, spooled
 from tests.fixtures.backends import wait_until
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(2400)]
@@ -71,25 +71,24 @@ def test_several_gateways_and_sinks_share_the_work(stack: ContainerStack) -> Non
 
 
 def test_each_container_restarted_in_turn_under_load_loses_and_doubles_nothing(stack: ContainerStack) -> None:
-    for services in (_FORWARDED, _ORCHESTRATING):
-        with command(stack, *EMULATE, "--mode", "both", "--order", "sequential", "--rate", "10") as load:
-            for service in services:
-                before = acknowledged(stack)
-                stack.compose.run(f"restarting {service}", "restart", "--no-deps", service)
-                stack.wait_healthy(service)
-                wait_until(
-                    lambda before=before: acknowledged(stack) > before + 30 or load.ended,  # type: ignore[misc]
-                    180,
-                    f"events are accepted after the restart of {service}",
-                    log=lambda: load.said[-2000:],
-                )
-                assert not load.ended, load.said
-            load.process.send_signal(signal.SIGINT)
-            load.wait(120)
+    with command(stack, *EMULATE, "--mode", "both", "--order", "sequential", "--rate", "10") as load:
+        wait_for_more(stack, load, "the load begins")
+        for service in (*_FORWARDED, *_ORCHESTRATING):
+            stack.compose.run(f"restarting {service}", "restart", "--no-deps", service)
+            stack.wait_healthy(service)
+            wait_for_more(stack, load, f"events are accepted after the restart of {service}")
+        load.process.send_signal(signal.SIGINT)
+        load.wait(120)
     if spooled(stack):
         emulate(stack, 1)
-    stack.wait_healthy(*_FORWARDED, *_ORCHESTRATING)
     assert_balanced_after_a_batch(stack)
+
+
+def wait_for_more(stack: ContainerStack, load: Command, what: str) -> None:
+    """Wait until some more events were accepted."""
+    before = acknowledged(stack)
+    wait_until(lambda: acknowledged(stack) > before + 30 or load.ended, 180, what, log=lambda: load.said[-2000:])
+    assert not load.ended, load.said
 
 
 def test_after_down_and_up_everything_is_there_again(stack: ContainerStack) -> None:

@@ -50,7 +50,7 @@ def test_after_a_restart_the_batch_side_balances_by_itself_and_the_streams_loss_
         assert not stream["balanced"]
         assert len(stream["missing_keys"]) == 100, "what Kinesis accepted and forgot is named, key by key"
 
-    stack.run(*EMULATE, "--mode", "stream", "--order", "sequential", "--count", "100", "--start", "1")
+    stack.run(*EMULATE, "--mode", "stream", "--order", "sequential", "--count", "100", "--start", "0")
     stack.run("-m", "pinline", "wait", "--timeout", "240")
     _balanced, found = accounting(stack)
     assert {event: one["stream"]["missing_keys"] for event, one in found.items()} == {"pin": [], "geo": [], "user": []}

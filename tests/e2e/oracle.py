@@ -4,6 +4,8 @@
 `ANSWERS` holds a query a question. Nothing here imports from lakehouse.
 """
 
+from collections.abc import Mapping, Sequence
+
 import duckdb
 import pandas as pd
 from sqlalchemy import Engine, text
@@ -104,6 +106,19 @@ def source(engine: Engine, keys: set[int] | None = None) -> duckdb.DuckDBPyConne
             rows = rows[rows[key].isin(keys)]
         connection.register(f"{name}_rows", rows)
         connection.execute(f"CREATE TABLE raw_{name} AS SELECT * FROM {name}_rows")
+    clean(connection)
+    return connection
+
+
+def of_rows(rows: Mapping[str, Sequence[Mapping[str, object]]]) -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB database with records (event name → values of messages, whole), cleaned."""
+    connection = duckdb.connect()
+    for name, found in rows.items():
+        frame = pd.DataFrame(found)
+        connection.register(f"{name}_rows", frame.astype({"age": "Int64"}) if "age" in frame else frame)
+        moment = {"geo": "timestamp", "user": "date_joined"}.get(name)
+        replaced = f'REPLACE (CAST("{moment}" AS TIMESTAMP) AS "{moment}")' if moment else ""
+        connection.execute(f"CREATE TABLE raw_{name} AS SELECT * {replaced} FROM {name}_rows")
     clean(connection)
     return connection
 

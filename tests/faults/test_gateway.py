@@ -6,72 +6,24 @@ test_gateway_produce.py.
 
 import asyncio
 import concurrent.futures
-import itertools
 import json
 import signal
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
 
 from pinline.settings import Settings
+from tests.faults.posting import HEADERS, TYPE, Place, not_stored, posting
 from tests.fixtures.backends import free_port, running, wait_until
 from tests.fixtures.gateway import Gateway, StartGateway
 
 pytestmark = [pytest.mark.faults, pytest.mark.contract]
 
-TYPE = "application/vnd.kafka.json.v2+json"
-HEADERS = {"Content-Type": TYPE}
 PATIENT_S = 2.0
 """What a request may take while others are slow; on an idle machine it takes 5 ms."""
-
-
-@dataclass
-class Load:
-    """What clients were told."""
-
-    acknowledged: dict[int, bytes] = field(default_factory=dict)
-    """Offset to value."""
-    refused: list[tuple[int, int | None]] = field(default_factory=list)
-    """Status and error code of what wasn't."""
-    strange: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def load(url: str, clients: int = 4) -> Iterator[Load]:
-    """Clients that post three records at a time until the block ends."""
-    seen, ended, numbers = Load(), threading.Event(), itertools.count()
-
-    def client() -> None:
-        with httpx.Client(headers=HEADERS, timeout=60) as http:
-            while not ended.is_set():
-                values = [next(numbers) for _ in range(3)]
-                answer = http.post(url, json={"records": [{"value": value} for value in values]})
-                if answer.status_code != 200:
-                    seen.refused.append((answer.status_code, answer.json()["error_code"]))
-                    continue
-                for value, entry in zip(values, answer.json()["offsets"], strict=True):
-                    if entry["error_code"] is not None:
-                        seen.refused.append((200, entry["error_code"]))
-                    elif entry["offset"] in seen.acknowledged:
-                        seen.strange.append(f"offset {entry['offset']} twice")
-                    else:
-                        seen.acknowledged[entry["offset"]] = b"%d" % value
-
-    with concurrent.futures.ThreadPoolExecutor(clients) as threads:
-        work = [threads.submit(client) for _ in range(clients)]
-        try:
-            yield seen
-        finally:
-            ended.set()
-        for done in work:
-            done.result(90)
 
 
 @pytest.fixture
@@ -92,7 +44,7 @@ def test_kafka_killed_under_load_and_back_loses_nothing_that_was_acknowledged(
 ) -> None:
     with running("kafka", own_kafka) as kafka, start_gateway(own_kafka.kafka_bootstrap_servers) as gateway:
         topic = gateway.make_topic()
-        with load(f"{gateway.stage}/topics/{topic}") as seen:
+        with posting([f"{gateway.stage}/topics/{topic}"]) as seen:
             wait_until(lambda: len(seen.acknowledged) > 100, 60, "records are acknowledged")
             kafka.kill()
             wait_until(lambda: bool(seen.refused), 60, "records are refused")
@@ -103,14 +55,14 @@ def test_kafka_killed_under_load_and_back_loses_nothing_that_was_acknowledged(
                     lambda: httpx.get(f"{gateway.proxy}/readyz", timeout=10).status_code == 200, 60, "it is ready again"
                 )
                 assert gateway.process.poll() is None
-                seen.strange += _not_stored(gateway, topic, dict(seen.acknowledged))
+                told = dict(seen.acknowledged)
+                seen.strange += not_stored(told, _stored(gateway, topic))
     assert seen.strange == []
     assert set(seen.refused) <= {(200, 50003), (503, 50302)}
 
 
-def _not_stored(gateway: Gateway, topic: str, acknowledged: dict[int, bytes]) -> list[str]:
-    stored = [value for _, value in gateway.read(topic)]
-    return [f"{offset}: {value!r}" for offset, value in acknowledged.items() if stored[offset] != value]
+def _stored(gateway: Gateway, topic: str) -> dict[Place, bytes | None]:
+    return {(0, offset): value for offset, (_, value) in enumerate(gateway.read(topic))}
 
 
 def test_sigterm_while_answers_are_awaited_lets_them_arrive(start_gateway: StartGateway, own_kafka: Settings) -> None:

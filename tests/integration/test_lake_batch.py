@@ -3,8 +3,6 @@
 import subprocess
 import sys
 
-import duckdb
-import pandas as pd
 import pytest
 
 from lakehouse import batch, inspect, published, rebuild, results, tables
@@ -48,15 +46,7 @@ def test_silver_and_answers_equal_those_of_another_engine(lake_settings: Setting
     rows = many_rows(400)
     put_all(lake_settings, rows)
     assert batch.run(lake_settings)
-    database = duckdb.connect()
-    for event in EVENTS:
-        database.register(
-            f"{event.name}_rows", pd.DataFrame(rows[event.name]).astype({"age": "Int64"} if event is USER else {})
-        )
-        moment = {"geo": "timestamp", "user": "date_joined"}.get(event.name)
-        replaced = f'REPLACE (CAST("{moment}" AS TIMESTAMP) AS "{moment}")' if moment else ""
-        database.execute(f"CREATE TABLE raw_{event.name} AS SELECT * {replaced} FROM {event.name}_rows")
-    database.execute(oracle._CLEAN)
+    database = oracle.of_rows(rows)
     answers = {question: oracle.ordered(found) for question, found in results.results(lake_settings).items()}
     assert answers == oracle.answers(database)
     for event in EVENTS:

@@ -10,7 +10,7 @@ from containers import compose, engine, images, preflight, stack, status
 from containers.compose import Container, Service
 from containers.engine import Engine, Inspected
 from pinline.errors import SettingsError
-from pinline.settings import Settings
+from pinline.settings import ROOT, Settings
 from tests.fixtures.backends import MakeSettings
 
 pytestmark = pytest.mark.unit
@@ -35,7 +35,7 @@ def service(name: str = "kafka", **values: Any) -> Service:
         **{
             "name": name,
             "image": f"some/{name}",
-            "is_built": False,
+            "dockerfile": "",
             "is_task": False,
             "has_check": True,
             "ports": (),
@@ -142,7 +142,11 @@ def test_services_have_the_order_of_the_file_and_what_is_added_comes_last() -> N
     model = {
         "services": {
             "added": {"image": "x"},
-            "init": {"image": "pinline/sink", "build": {"context": "."}, "restart": "no"},
+            "init": {
+                "image": "pinline/sink",
+                "build": {"context": ".", "dockerfile": "services/sink/Dockerfile"},
+                "restart": "no",
+            },
             "kafka": {
                 "image": "apache/kafka:4.1.1",
                 "restart": "unless-stopped",
@@ -154,8 +158,8 @@ def test_services_have_the_order_of_the_file_and_what_is_added_comes_last() -> N
     }
     found = compose.services(model, "services:\n  kafka:\n    x: 1\n  init:\n    x: 1\n")
     assert list(found) == ["kafka", "init", "added"]
-    assert found["kafka"] == Service("kafka", "apache/kafka:4.1.1", False, False, True, (19092,), 738197504)
-    assert found["init"].is_built
+    assert found["kafka"] == Service("kafka", "apache/kafka:4.1.1", "", False, True, (19092,), 738197504)
+    assert found["init"].dockerfile == "services/sink/Dockerfile"
     assert found["init"].is_task
 
 
@@ -279,24 +283,40 @@ def test_an_unknown_service_is_named_with_the_known_ones() -> None:
         stack.choose({"kafka": service(), "s3": service("s3")}, ["broker"])
 
 
-def test_a_builds_lines_tell_which_image_is_at_which_step() -> None:
-    known = ["airflow-api", "gateway"]
-    assert images.step_of("#7 [airflow-api build 3/12] RUN sh venv.sh", known) == (
-        "airflow-api",
-        "building: build 3/12",
-    )
-    assert images.step_of("#7 [gateway stage-1 2/9] COPY . .", known) == ("gateway", "building: stage-1 2/9")
-    assert images.step_of("#7 [gateway internal] load metadata", known) is None
-    assert images.step_of("#9 12.3 Collecting boto3", known) is None
+def test_a_builds_lines_tell_how_far_each_image_is() -> None:
+    steps = images.Steps()
+    assert steps.hear("#7 [gateway build 1/3] RUN sh venv.sh") == ("gateway", "building: 1 of 3 steps")
+    assert steps.hear("#8 [gateway stage-1 2/5] RUN useradd") == ("gateway", "building: 2 of 8 steps")
+    assert steps.hear("#9 [airflow-api 1/2] RUN x") == ("airflow-api", "building: 1 of 2 steps")
+    assert steps.hear("#8 [gateway stage-1 2/5] RUN useradd") == ("gateway", "building: 2 of 8 steps")
+    assert steps.hear("#7 [gateway internal] load metadata") is None
+    assert steps.hear("#9 12.3 Collecting boto3") is None
 
 
-def test_images_are_made_anew_when_a_source_changes_and_not_for_pythons_own_files(tmp_path: Path) -> None:
+def test_an_image_is_made_anew_when_what_it_copies_changes_and_only_then(tmp_path: Path) -> None:
     (tmp_path / "pinline" / "__pycache__").mkdir(parents=True)
     (tmp_path / "pinline" / "a.py").write_text("1")
-    before = images.sources(tmp_path)
+    (tmp_path / "one.txt").write_text("1")
+    (tmp_path / "Dockerfile").write_text(
+        "FROM x AS build\nCOPY one.txt other.txt ./\nCOPY pinline /app/pinline\nFROM x\n"
+        "COPY --from=build /opt /opt\nCOPY --chown=1 one.txt /\n"
+    )
+
+    def made() -> str:
+        return images.sources("Dockerfile", tmp_path)
+
+    before = made()
     (tmp_path / "pinline" / "__pycache__" / "a.pyc").write_text("x")
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "a.md").write_text("x")
-    assert images.sources(tmp_path) == before
-    (tmp_path / "pinline" / "a.py").write_text("2")
-    assert images.sources(tmp_path) != before
+    (tmp_path / "docs.md").write_text("x")
+    assert made() == before
+    for name in ("pinline/a.py", "one.txt", "Dockerfile"):
+        (tmp_path / name).write_text(f"{(tmp_path / name).read_text()}\n# more")
+        assert made() != before, name
+        before = made()
+
+
+@pytest.mark.parametrize("file", sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("*/Dockerfile")))
+def test_what_an_image_of_ours_copies_is_found(file: str) -> None:
+    found = {str(path.relative_to(ROOT)) for path in images._files(file, ROOT)}
+    assert {file, "services/containers/venv.sh"} <= found
+    assert len(found) > 3

@@ -14,7 +14,16 @@ NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 def facts(**values: Any) -> Facts:
-    return Facts(**{"older_records": 0, "has_answers": False, "streamed": 0, "other_streams": (), **values})
+    return Facts(
+        **{
+            "older_records": 0,
+            "has_answers": False,
+            "streamed": 0,
+            "other_streams": (),
+            "has_own_kinesis": False,
+            **values,
+        }
+    )
 
 
 def started(service: str, minutes: int, image: str = "pinline/x") -> Inspected:
@@ -44,6 +53,12 @@ def test_lost_records_of_kinesis_are_counted_with_the_setting_that_keeps_them() 
     (line,) = decide(facts(streamed=300)).lines
     assert "300 records" in line
     assert "KINESIS=own" in line
+
+
+def test_records_of_another_kinesis_service_are_not_said_to_be_forgotten_by_this_one() -> None:
+    (line,) = decide(facts(streamed=300, has_own_kinesis=True)).lines
+    assert "300 records" in line
+    assert "LocalStack" not in line
 
 
 def test_a_checkpoint_of_other_streams_names_the_command() -> None:

@@ -15,7 +15,7 @@ import structlog
 
 import pinline.log
 from lakehouse import jvm
-from lakehouse.session import classic_session, first_lines, spark_conf
+from lakehouse.session import classic_session, first_lines, spark_conf, without_cluster
 from lakehouse.stream.job import run
 from lakehouse.stream.metrics import Metrics
 from pinline.errors import PinlineError, StateError
@@ -102,7 +102,7 @@ def main() -> int:
         with alone(settings) as lock:
             shutil.rmtree(jvm.scratch_dir(settings) / "stream", ignore_errors=True)
             own = {"spark_remote": None, "spark_driver_memory": settings.stream_driver_memory}
-            settings = settings.model_copy(update=own)
+            settings = without_cluster(settings).model_copy(update=own)
             spark = classic_session(settings, stream_conf(settings), (lock,), host)
             try:
                 run(spark, settings, metrics, stop)
