@@ -31,10 +31,11 @@ PARTS: dict[str, Callable[[Path, Size], Iterator[Row]]] = {
     "stack": stack.rows,
     "source": stream_source.rows,
     "stream": stream.rows,
+    "stream-catch-up": stream.catch_up_rows,
     "large": large.rows,
     "scale": scale.rows,
 }
-_ONLY_BY_NAME = {"large", "scale", "stream"}
+_ONLY_BY_NAME = {"large", "scale", "stream", "stream-catch-up"}
 
 
 def main() -> int:

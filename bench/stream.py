@@ -32,6 +32,13 @@ _RATE, _HIGH_RATE = 50, 300
 _SAMPLE_SECONDS = 5.0
 
 
+def catch_up_rows(folder: Path, size: Size) -> Iterator[Row]:
+    """Yield the catch-up alone, on a stack that did nothing before."""
+    with embedded_stack(folder, *PIPELINE, kinesis_shards=_SHARDS) as stack:
+        stack.run("-m", "seed_data", "--events", str(size.records // len(EVENTS)), seconds=1800)
+        yield _catch_up(stack, size)
+
+
 def rows(folder: Path, size: Size) -> Iterator[Row]:
     """Yield latencies, lag and memory under load, the idle job's CPU, and the catch-up beside a bare loop."""
     with embedded_stack(folder, *PIPELINE, kinesis_shards=_SHARDS) as stack:

@@ -6,4 +6,6 @@ is sent once however often a replay runs, and nothing is deleted. A replay takes
 
 The marks are records and not a group's committed offsets, because those expire, and because the sink may write the
 same dead letter twice (same origin). Readers of the topics have to read committed records only, as the sink does.
+
+What the streaming job set aside goes to its Kinesis stream; how that is done once is told in `streams.py`.
 """

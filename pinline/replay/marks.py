@@ -1,7 +1,8 @@
 """The marks of what was sent again: records of the topic `replayed.<USER_ID>`, one an entry, kept for ever.
 
 Key: the entry's name. Value, in JSON: `content` (digest of the value), `record` (the record that the entry was, as
-topic, partition, offset, or null) and `copy` (the record that was sent).
+topic, partition, offset, or null) and `copy` (the record that was sent). Before a put to Kinesis, which is no part of
+Kafka's transaction, there is a note of the same shape with `begun` (ms of the epoch) instead of `copy`.
 """
 
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ class Marks:
     _sent: set[tuple[str | Place, str]] = field(default_factory=set)
     """(name or record, content)"""
     _copies: set[tuple[Place, str]] = field(default_factory=set)
+    _begun: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(name, content) → when, of what may have been put"""
 
     @classmethod
     def read(cls, consumer: "KafkaConsumer", topic: str) -> "Marks":
@@ -30,9 +33,12 @@ class Marks:
         marks = cls()
         for partition, span in kafka_log.ranges(consumer, topic).items():
             for record in kafka_log.scan(consumer, topic, partition, span):
-                value = orjson.loads(record.value)
+                value, name = orjson.loads(record.value), record.key.decode()
+                if "begun" in value:
+                    marks._begun[name, value["content"]] = value["begun"]
+                    continue
                 place = value["record"]
-                marks._add(record.key.decode(), place and Place(*place), Place(*value["copy"]), value["content"])
+                marks._add(name, place and Place(*place), Place(*value["copy"]), value["content"])
         return marks
 
     def has(self, entry: Entry) -> bool:
@@ -42,9 +48,17 @@ class Marks:
             names.append(entry.record)
         return any((name, entry.content) in self._sent for name in names)
 
+    def begun(self, entry: Entry) -> int | None:
+        """When its put was about to begin (ms of the epoch), if nothing is known of its end."""
+        return self._begun.get((entry.name, entry.content))
+
     def is_copy(self, entry: Entry) -> bool:
         """Whether the entry is a copy that a replay sent, and that was set aside again."""
-        return entry.record is not None and (entry.record, entry.content) in self._copies
+        return entry.record is not None and self.knows(entry.record, entry.content)
+
+    def knows(self, copy: Place, content: str) -> bool:
+        """Whether a record is the copy of an entry that has its mark."""
+        return (copy, content) in self._copies
 
     def add(self, entry: Entry, copy: Place) -> None:
         """Take note of a committed copy."""
@@ -52,6 +66,7 @@ class Marks:
 
     def _add(self, name: str, record: Place | None, copy: Place, content: str) -> None:
         self._sent.add((name, content))
+        self._begun.pop((name, content), None)
         if record is not None:
             self._sent.add((record, content))
         self._copies.add((copy, content))
@@ -59,5 +74,14 @@ class Marks:
 
 def to_record(entry: Entry, copy: Place) -> tuple[bytes, bytes]:
     """Return key and value of a mark."""
+    return _record(entry, copy=tuple(copy))
+
+
+def to_note(entry: Entry, begun_ms: int) -> tuple[bytes, bytes]:
+    """Return key and value of the note that a put is about to begin."""
+    return _record(entry, begun=begun_ms)
+
+
+def _record(entry: Entry, **what: object) -> tuple[bytes, bytes]:
     record = entry.record and tuple(entry.record)
-    return entry.name.encode(), orjson.dumps({"content": entry.content, "record": record, "copy": tuple(copy)})
+    return entry.name.encode(), orjson.dumps({"content": entry.content, "record": record, **what})

@@ -1,20 +1,17 @@
 """One replay: read the marks, then send what has none, in transactions of bounded size."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, ProducerFencedError
 
 from pinline import aws, fault, kafka_log
-from pinline.errors import PinlineError, StateError
 from pinline.events import replayed_topic
 from pinline.init import make_topics
-from pinline.kafka import kafka_python_config
 from pinline.replay.entries import Entry, Place, Unsendable, dead_letters, quarantined
 from pinline.replay.marks import Marks, to_record
+from pinline.replay.producer import only_producer
 from pinline.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,9 +21,6 @@ Kind = Literal["dlq", "quarantine"]
 
 _BATCH_RECORDS = 500
 _BATCH_BYTES = 4 * 1024 * 1024
-_TRANSACTION_MS = 30_000
-"""How long a killed replay can keep readers of committed records waiting; the next replay ends it at once."""
-_LARGEST = 10 * 1024 * 1024 + 64 * 1024
 
 
 @dataclass
@@ -48,7 +42,7 @@ def replay(settings: Settings, kind: Kind, *, again: bool = False, tell: Callabl
     """
     topic = replayed_topic(settings.user_id)
     make_topics(settings, {topic: 1})
-    with _producer(settings) as producer, kafka_log.connect(settings) as consumer:
+    with only_producer(settings) as producer, kafka_log.connect(settings) as consumer:
         tell("reading the marks")
         marks = Marks.read(consumer, topic)
         result = Result()
@@ -131,31 +125,3 @@ class _Sender:
 
 def _where(metadata: object) -> tuple[str, int, int]:
     return metadata.topic, metadata.partition, metadata.offset  # type: ignore[attr-defined]
-
-
-@contextmanager
-def _producer(settings: Settings) -> Iterator[KafkaProducer]:
-    """Yield a producer that has ended every earlier replay, also one that is still running."""
-    try:
-        producer = KafkaProducer(
-            **kafka_python_config(settings),
-            transactional_id=f"replay.{settings.user_id}",
-            transaction_timeout_ms=_TRANSACTION_MS,
-            acks="all",
-            max_request_size=_LARGEST,
-            bootstrap_timeout_ms=5000,
-        )
-    except KafkaError as error:
-        raise kafka_log.unreachable(settings, error) from None
-    try:
-        producer.init_transactions()
-        yield producer
-    except ProducerFencedError:
-        raise StateError("another replay was started and took over from this one. See what it says.") from None
-    except KafkaError as error:
-        raise PinlineError(
-            f"sending to Kafka again failed: {error}. What was sent until then is marked; run it again for the rest."
-        ) from error
-    finally:
-        # an open transaction is ended by the next replay, or by Kafka after its timeout
-        producer.close(timeout=5)

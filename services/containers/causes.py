@@ -31,6 +31,9 @@ class Failure:
     """What `docker compose up` said."""
 
 
+_KILLED = 137
+_SAYS_KILLED = re.compile(rf"\bKilled\b|exit code {_KILLED}")
+"""A shell or a parent says so of a process that was killed beside it."""
 _HEAPS = {"spark": "SPARK_DRIVER_MEMORY", "stream": "STREAM_DRIVER_MEMORY"}
 
 
@@ -42,10 +45,10 @@ def of(failure: Failure) -> Cause:
         return found
     if found := _common(f"{engine_said}\n{failure.log}\n{failure.health_output}"):
         return found
-    if failure.was_out_of_memory or failure.exit_code == 137:
+    if failure.was_out_of_memory or failure.exit_code == _KILLED or _SAYS_KILLED.search(failure.log):
         limit = f" of {failure.memory_limit / 1e6:,.0f} MB" if failure.memory_limit else ""
         heap = f" (or lower {_HEAPS[failure.service]} in .env)" if failure.service in _HEAPS else ""
-        text = f"it was killed (exit code 137), most likely for memory: it went over its limit{limit}"
+        text = f"it was killed (exit code {_KILLED}), most likely for memory: it went over its limit{limit}"
         return Cause(text, f"raise its mem_limit in compose.yaml{heap}, or give Docker more memory. Its log: {logs}")
     if failure.exit_code in (126, 127):
         return Cause(

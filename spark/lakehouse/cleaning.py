@@ -97,12 +97,14 @@ def _shape_problem(event: EventType) -> Column:
 
 
 def _is_one_value() -> Column:
-    """Whether `raw` is one JSON value and nothing after it: parsers stop at the end of the first value.
+    """Whether `raw`, which begins with a JSON value, is that and nothing more: parsers stop at the value's end.
 
-    Whatever follows would have to be right in an array as well as in an object.
+    An object whose text has no other closing brace than its last character ends there. For any other, whatever follows
+    would have to be right in an array as well as in an object; that takes two more parses.
     """
     return F.expr(
-        "coalesce(json_array_length('[' || raw || ']') = 1, false) "
+        "(startswith(raw, '{') AND locate('}', raw) = length(raw)) "
+        "OR coalesce(json_array_length('[' || raw || ']') = 1, false) "
         """AND coalesce(json_object_keys('{"r":' || raw || '}') = array('r'), false)"""
     )
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -188,7 +189,9 @@ def backoff(first: float = 0.25, most: float = 5.0) -> Iterator[float]:
         pause = min(most, pause * 2)
 
 
+@lru_cache(maxsize=8)
 def _client(options: Options) -> Any:
+    """Return a client of boto3, which takes a tenth of a second to make; a process has one for the same options."""
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError

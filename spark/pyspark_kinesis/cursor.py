@@ -11,6 +11,11 @@ from pyspark_kinesis.offsets import Position
 from pyspark_kinesis.options import Options
 from pyspark_kinesis.rows import Records
 
+_IDLE_ANSWERS = 20
+_IDLE_PERIODS = 4
+"""After so many answers without records at the tip, a shard is asked so many times more seldom: a call costs a
+millisecond or two, here and at the service."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -54,10 +59,11 @@ class Cursor:
         self._inclusive = inclusive
         self._clock = clock
         self._due = 0.0
+        self._idle_answers = 0
 
     @property
     def wait(self) -> float:
-        """Seconds until the next call is due: 5 calls and `maxFetchRate` a second."""
+        """Seconds until the next call is due: 5 calls and `maxFetchRate` a second, fewer of an idle shard."""
         return max(0.0, self._due - self._clock())
 
     def fetch(self) -> Found:
@@ -78,6 +84,9 @@ class Cursor:
         self._iterator = answer.next
         ended = answer.next is None
         tip = ended or (answer.behind_ms == 0 and len(records) < self._options.records_per_fetch)
+        self._idle_answers = self._idle_answers + 1 if tip and not len(records) else 0
+        if self._idle_answers > _IDLE_ANSWERS:
+            self._due = begun + _IDLE_PERIODS * self._options.fetch_period
         lost = False
         if self._unconfirmed is not None and (len(records) or tip):
             lost = not len(records) or int(records.sequences[0]) != int(self._unconfirmed)

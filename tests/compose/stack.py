@@ -31,7 +31,7 @@ class ContainerStack(Stack):
     @property
     def compose(self) -> Compose:
         """`docker compose` on this stack."""
-        return Compose(self.settings, complete=True)
+        return Compose(self.settings, complete=True, outside=self.env)
 
     def up(self, *services: str) -> None:
         """Start the named services, all if none is named, and wait until they answer."""

@@ -19,7 +19,7 @@ Make = Callable[[str], ContainerStack]
 @pytest.fixture
 def make(docker: Mapping[str, str], tmp_path: Path) -> Iterator[Make]:
     """Makes a stack that is not up; `override` is what compose.yaml has besides. It is removed after the test."""
-    with ExitStack() as ends, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as ends:
 
         def make_stack(override: str) -> ContainerStack:
             stack = ContainerStack(tmp_path / "stack", docker, "own")
@@ -67,7 +67,7 @@ def test_an_image_that_can_not_be_had_names_the_way_without_docker(make: Make) -
 
 
 def test_a_container_without_enough_memory_is_told_as_such(make: Make) -> None:
-    said = refused(make("services: {postgres: {mem_limit: 6m}}"), "postgres")
+    said = refused(make("services: {postgres: {entrypoint: [tail, /dev/zero], mem_limit: 32m}}"), "postgres")
     assert "starting postgres failed: it was killed (exit code 137), most likely for memory" in said
     assert "mem_limit" in said
 

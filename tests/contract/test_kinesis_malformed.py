@@ -43,6 +43,21 @@ def test_a_body_that_is_no_json_object_is_a_serialization_exception(kinesis: Kin
     assert answer.headers["x-amzn-requestid"]
 
 
+NOT_BASE64 = ["not base64!", "YQ", "YQ=", "YQ==YQ==", "Y Q = =", "\u00e9", 5, {"a": 1}]
+
+
+@pytest.mark.parametrize("data", NOT_BASE64)
+def test_data_that_is_not_base64_is_refused_and_nothing_of_its_request_is_stored(kinesis: Kinesis, data: Any) -> None:
+    stream = unique_stream(1, kinesis.client())
+    one = {"StreamName": stream, "Data": data, "PartitionKey": "k"}
+    right = {"Data": "YQ==", "PartitionKey": "k"}
+    several = {"StreamName": stream, "Records": [right, {"Data": data, "PartitionKey": "k"}]}
+    for action, body in (("PutRecord", one), ("PutRecords", several)):
+        answer = post(kinesis, PREFIX + action, orjson.dumps(body))
+        assert (answer.status_code, error(answer)) == (400, "SerializationException")
+    assert read_shard(kinesis.client(), stream, "shardId-000000000000") == []
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"\xff", b"\x80", b"\xf6", b"\x9b" + b"\x7f" * 8, b"\x5b" + b"\x7f" * 8, b"\x81" * 999]
 )

@@ -26,6 +26,8 @@ _GATEWAY = "tests/faults/test_gateway.py"
 _LAKE = "tests/integration/test_lake_faults.py"
 _VERDICTS = "tests/unit/test_stream_verdicts.py"
 _STREAM_PROCESS = "tests/unit/test_stream_process.py"
+_SOURCE = "tests/contract/test_kinesis_source_reader.py"
+_SOURCE_PROPERTY = "tests/integration/test_kinesis_source_property.py"
 _NO_PROBE = ("services/sink/store.py", '    key = f"_pinline/probe-{uuid4()}"\n', "    return\n")
 _NO_CHECK = (
     "services/sink/partition.py",
@@ -399,7 +401,23 @@ MUTATIONS = (
         (f"{_VERDICTS} -k written_already",),
     ),
     Mutation(
-        "stream: an error of the source is told without what to do",
+        "stream: nothing is known of what the tables hold",
+        (
+            (
+                "spark/lakehouse/stream/store.py",
+                '    return KeyIndex(rows["ind"].to_numpy(), rows["content"].to_numpy())',
+                '    return KeyIndex(rows["ind"].to_numpy()[:0], rows["content"].to_numpy()[:0])',
+            ),
+        ),
+        ("tests/integration/test_stream.py -k kill_at_each_moment",),
+    ),
+    Mutation(
+        "stream: a damaged checkpoint isn't noticed",
+        (("spark/lakehouse/stream/checkpoint.py", "    if not offsets and not commits:\n", "    if True:\n"),),
+        ("tests/contract/test_stream_checkpoint.py -k damaged",),
+    ),
+    Mutation(
+        "stream: a stream made again is told without what to do",
         (
             (
                 "spark/lakehouse/stream/job.py",
@@ -407,7 +425,125 @@ MUTATIONS = (
                 "    if False:",
             ),
         ),
+        (f"{_STREAM_PROCESS} -k 'what_to_do and StreamRecreated'",),
+    ),
+    Mutation(
+        "stream: a missing stream is told without what to do",
+        (("spark/lakehouse/stream/job.py", '    if "StreamNotFoundError" in text:', "    if False:"),),
+        (f"{_STREAM_PROCESS} -k 'what_to_do and StreamNotFound'",),
+    ),
+    Mutation(
+        "stream: refused credentials are told without their settings",
+        (("spark/lakehouse/stream/job.py", '    if "AccessError" in text:', "    if False:"),),
+        (f"{_STREAM_PROCESS} -k 'what_to_do and Access'",),
+    ),
+    Mutation(
+        "stream: of an error of the source the text's last line is told",
+        (
+            (
+                "spark/lakehouse/stream/job.py",
+                "    return named[-1][:600] if named else text[-600:]",
+                "    return text.splitlines()[-1]",
+            ),
+        ),
         (f"{_STREAM_PROCESS} -k what_to_do",),
+    ),
+    Mutation(
+        "stream: the job ends at its first error",
+        (("spark/lakehouse/stream/job.py", "            problem = explain(settings, error)\n", "            raise\n"),),
+        (f"{_STREAM_PROCESS} -k runs_again",),
+    ),
+    Mutation(
+        "stream: tables are never compacted",
+        (("spark/lakehouse/stream/upkeep.py", "        for table in self.due():\n", "        for table in ():\n"),),
+        ("tests/integration/test_stream_upkeep.py",),
+    ),
+    Mutation(
+        "source: the record that reading resumes after is read again",
+        (
+            (
+                "spark/pyspark_kinesis/cursor.py",
+                "            if not lost and not self._inclusive:",
+                "            if False:",
+            ),
+        ),
+        ("tests/unit/test_kinesis_source_frontier.py", f"{_SOURCE_PROPERTY} -k in_order"),
+    ),
+    Mutation(
+        "source: children are read before their parents are",
+        (
+            (
+                "spark/pyspark_kinesis/shards.py",
+                "    return all(parent in ended or not reachable(known, parent, alive) for parent in shard.parents)",
+                "    return True",
+            ),
+        ),
+        (f"{_SOURCE} -k merged_shard_waits",),
+    ),
+    Mutation(
+        "source: a batch that is read again ends at the tip of now",
+        (
+            (
+                "spark/pyspark_kinesis/fetch.py",
+                "            chunk = chunk.head(chunk.upto(wanted.last))\n",
+                "",
+            ),
+        ),
+        (f"{_SOURCE_PROPERTY} -k in_order",),
+    ),
+    Mutation(
+        "source: what was trimmed is no loss",
+        (("spark/pyspark_kinesis/losses.py", "    if fail:\n", "    if False:\n"),),
+        (f"{_SOURCE} -k trimmed",),
+    ),
+    Mutation(
+        "source: a stream is known by its name alone",
+        (("spark/pyspark_kinesis/resume.py", "    if state.created_ms != created_ms:", "    if False:"),),
+        (f"{_SOURCE} -k made_again",),
+    ),
+    Mutation(
+        "kinesis: base64 is not read strictly",
+        (
+            (
+                "services/kinesis/model.py",
+                "            return binascii.a2b_base64(value, strict_mode=True)",
+                "            return binascii.a2b_base64(value, strict_mode=False)",
+            ),
+        ),
+        ("tests/contract/test_kinesis_malformed.py -k not_base64",),
+    ),
+    Mutation(
+        "gateway: errors of Kinesis are 200 in every mode",
+        (
+            (
+                "services/gateway/streams.py",
+                "    status = reply.status\n    if errors",
+                "    status = 200\n    if errors",
+            ),
+        ),
+        ("tests/contract/test_gateway_stream_actions.py -k errors_of_kinesis",),
+    ),
+    Mutation(
+        "replay: what a killed one put isn't looked for",
+        (
+            (
+                "pinline/replay/streams.py",
+                "        sender.mark_what_was_put([entry for entry in found if not marks.has(entry)])\n",
+                "",
+            ),
+        ),
+        ("tests/integration/test_replay_streams.py -k around_the_put",),
+    ),
+    Mutation(
+        "replay: a put isn't noted before",
+        (
+            (
+                "pinline/replay/streams.py",
+                "            self._write(to_note(entry, now_ms) for entry in entries)\n",
+                "",
+            ),
+        ),
+        ("tests/integration/test_replay_streams.py -k around_the_put",),
     ),
 )
 

@@ -89,7 +89,7 @@ def lose_a_broker(
 
         def wait(what: str) -> None:
             before = seen.acknowledged_in(0)
-            wait_until(lambda: seen.acknowledged_in(0) >= before + records, 60, f"{what}: {seen.refused[-3:]}")
+            wait_until(lambda: seen.acknowledged_in(0) >= before + records, 120, f"{what}: {seen.refused[-3:]}")
 
         wait("records are acknowledged by three brokers")
         victim = brokers.leader(topic, 0)

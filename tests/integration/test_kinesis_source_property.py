@@ -1,8 +1,12 @@
-"""In any order of puts, splits, merges, restarts, crashes and AvailableNow runs: each record once, a key in order."""
+"""In any order of puts, splits, merges, restarts, crashes and AvailableNow runs: each record once, a key in order.
+
+A world mostly waits (for a shard to close, for the tip), so an example is several of them side by side.
+"""
 
 import random
 from collections import defaultdict
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,8 +18,9 @@ from tests.fixtures.kinesis_consumer import Consumer, source_options
 
 pytestmark = pytest.mark.integration
 
+SIDE_BY_SIDE = 8
 SETTINGS = settings(
-    max_examples=4,
+    max_examples=8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -34,17 +39,34 @@ RESHARDS = (
 )
 
 
+class Story(NamedTuple):
+    """What happens in a world: so many shards at first, the seed of its keys, and what is done one after the other."""
+
+    shards: int
+    seed: int
+    actions: list[tuple[str, Any]]
+
+
+def stories(action: st.SearchStrategy[Any], most: int) -> st.SearchStrategy[list[Story]]:
+    """Stories to be run side by side."""
+    story = st.builds(
+        Story, st.integers(1, 3), st.integers(0, 2**32), st.lists(action, min_size=most // 2, max_size=most)
+    )
+    return st.lists(story, min_size=SIDE_BY_SIDE, max_size=SIDE_BY_SIDE)
+
+
 class World:
     """A stream, what was put into it, and a query that reads it."""
 
-    def __init__(self, client: Any, url: str, shards: int) -> None:
+    def __init__(self, client: Any, url: str, story: Story) -> None:
         self.client = client
-        self.stream = unique_stream(shards, client)
+        self.stream = unique_stream(story.shards, client)
+        self.keys = random.Random(story.seed)
         self.put_by_key: dict[str, list[str]] = defaultdict(list)
         self.consumer = Consumer(source_options(url, self.stream))
 
     def put(self, count: int) -> None:
-        entries = [{"Data": b"d", "PartitionKey": f"key-{random.randrange(20)}"} for _ in range(count)]
+        entries = [{"Data": b"d", "PartitionKey": f"key-{self.keys.randrange(20)}"} for _ in range(count)]
         answer = self.client.put_records(StreamName=self.stream, Records=entries)
         assert answer["FailedRecordCount"] == 0, answer
         for entry, result in zip(entries, answer["Records"], strict=True):
@@ -107,11 +129,11 @@ class World:
         assert read_by_key == {key: sorted(found, key=int) for key, found in self.put_by_key.items()}
 
 
-def run(cloud: Any, url: str, shards: int, actions: list[tuple[str, Any]]) -> None:
-    """Do the actions, then check."""
-    world = World(cloud, url, shards)
+def run(cloud: Any, url: str, story: Story) -> None:
+    """Do what the story says, then check."""
+    world = World(cloud, url, story)
     try:
-        for name, argument in actions:
+        for name, argument in story.actions:
             getattr(world, name)(argument)
         world.check()
     finally:
@@ -120,15 +142,19 @@ def run(cloud: Any, url: str, shards: int, actions: list[tuple[str, Any]]) -> No
         cloud.delete_stream(StreamName=world.stream)
 
 
-@SETTINGS
-@given(shards=st.integers(1, 3), actions=st.lists(st.one_of(PUT, PUT, *READS, *RESHARDS), min_size=6, max_size=14))
-def test_each_record_is_read_once_and_a_key_in_order(
-    kinesis: Kinesis, shards: int, actions: list[tuple[str, Any]]
-) -> None:
-    run(kinesis.client(), kinesis.url, shards, actions)
+def run_side_by_side(cloud: Any, url: str, worlds: list[Story]) -> None:
+    """Run all of them. Raises what the first that failed did."""
+    with ThreadPoolExecutor(len(worlds)) as pool:
+        list(pool.map(lambda story: run(cloud, url, story), worlds))
 
 
 @SETTINGS
-@given(shards=st.integers(1, 3), actions=st.lists(st.one_of(PUT, PUT, *READS), min_size=4, max_size=10))
-def test_so_it_is_on_another_kinesis(ministack_kinesis: str, shards: int, actions: list[tuple[str, Any]]) -> None:
-    run(client(ministack_kinesis), ministack_kinesis, shards, actions)
+@given(stories(st.one_of(PUT, PUT, *READS, *RESHARDS), 14))
+def test_each_record_is_read_once_and_a_key_in_order(kinesis: Kinesis, worlds: list[Story]) -> None:
+    run_side_by_side(kinesis.client(), kinesis.url, worlds)
+
+
+@SETTINGS
+@given(stories(st.one_of(PUT, PUT, *READS), 10))
+def test_so_it_is_on_another_kinesis(ministack_kinesis: str, worlds: list[Story]) -> None:
+    run_side_by_side(client(ministack_kinesis), ministack_kinesis, worlds)

@@ -26,7 +26,7 @@ from tests.fixtures.lake import executors, many_rows, put_all, serving
 from tests.fixtures.sink import PROPERTIES, sharing, staged
 from tests.fixtures.spark_cluster import spark_cluster
 
-pytestmark = [pytest.mark.integration, pytest.mark.faults]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(1200)]
 
 PARTITIONS = 3
 SINKS = 3
@@ -56,7 +56,7 @@ def test_of_three_brokers_one_dies_and_comes_back_and_nothing_acknowledged_is_lo
             ports = [free_port() for _ in range(SINKS)]
             for port in ports:
                 stage.start(config, SINK_METRICS_PORT=str(port))
-            wait_until(lambda: is_shared(ports), 60, "the sinks share the partitions", log=stage.tail)
+            wait_until(lambda: is_shared(ports), 180, "the sinks share the partitions", log=stage.tail)
             urls = [f"{each.stage}/topics/{topic}" for each in (first, second)]
             seen = lose_a_broker(brokers, topic, urls, records=50, clients=2, pause_s=0.02)
             stored = {
@@ -66,10 +66,10 @@ def test_of_three_brokers_one_dies_and_comes_back_and_nothing_acknowledged_is_lo
             }
             assert not_stored(seen.acknowledged, stored) == []
             assert seen.strange == []
-            stage.wait_balanced(PIN)
-            wait_until(lambda: is_shared(ports), 60, "the sinks share the partitions again", log=stage.tail)
+            stage.wait_balanced(PIN, 180)
+            wait_until(lambda: is_shared(ports), 180, "the sinks share the partitions again", log=stage.tail)
         brokers.kill(1)
-        wait_until(lambda: problem(ready.kafka, settings) is None, 30, "Kafka answers without its first broker")
+        wait_until(lambda: problem(ready.kafka, settings) is None, 60, "Kafka answers without its first broker")
 
 
 def is_shared(ports: list[int]) -> bool:

@@ -16,6 +16,11 @@ def test_a_killed_container_is_told_with_its_limit_and_the_setting_of_its_heap()
     assert "SPARK_DRIVER_MEMORY" not in causes.of(Failure("kafka", 137)).do
 
 
+def test_a_child_that_was_killed_is_seen_in_its_parents_words() -> None:
+    cause = causes.of(Failure("postgres", 1, log="entrypoint.sh: line 9: 11 Killed   initdb --pwfile=x"))
+    assert "for memory" in cause.text
+
+
 @pytest.mark.parametrize(
     "said",
     [

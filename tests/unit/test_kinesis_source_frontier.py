@@ -232,6 +232,29 @@ def test_an_empty_answer_behind_the_tip_is_not_the_tip() -> None:
     assert [cursor.fetch().tip for _ in range(2)] == [False, True]
 
 
+def test_an_idle_shard_is_asked_more_seldom_until_a_record_comes() -> None:
+    class Idle:
+        """A shard that says nothing but once."""
+
+        asked = 0
+
+        def iterator(self, *_: Any) -> str:
+            return "iterator"
+
+        def records(self, *_: Any) -> Answer:
+            self.asked += 1
+            found = [b"x"] * (self.asked == 30)
+            return Answer(Records(["k"] * len(found), found, ["5"] * len(found), [0] * len(found)), "next", 0)
+
+    shard = Idle()
+    cursor = Cursor(shard, Options(("s",)), "s", "a", START, clock=lambda: 100.0)  # type: ignore[arg-type]
+    waits = []
+    while shard.asked < 40:
+        cursor.fetch()
+        waits.append(cursor.wait)
+    assert waits == [0.25] * 20 + [1.0] * 9 + [0.25] * 11
+
+
 @pytest.mark.parametrize("data", [b"", MAGIC, MAGIC + b"x" * 30, b"plain"])
 def test_what_is_not_aggregated_is_left_as_it_is(data: bytes) -> None:
     assert take_apart(data, (0, 2**128 - 1)) is None

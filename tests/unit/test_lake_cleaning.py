@@ -157,11 +157,16 @@ def test_text_that_is_not_one_json_object_is_quarantined(spark: SparkSession) ->
         good + "} x",
         good + ",{}",
         "{'ind': 1}",
+        good + " }",
+        "5 }",
+        '"text" }',
+        "{]}",
     ]
     expected = ["not JSON"] * len(raws)
     expected[2:6] = ["not an object", "not an object", "not an object", "empty object"]
     assert reasons(spark, USER, *raws) == expected
-    assert reasons(spark, USER, f" {good}\r") == [None]
+    with_braces = [json.dumps(A_USER | {"first_name": name}) for name in ("}", "{", "{}", '"}')]
+    assert reasons(spark, USER, good, f" {good}\r", f"{good}\n", *with_braces) == [None] * 7
 
 
 def test_a_column_that_stands_twice_is_quarantined(spark: SparkSession) -> None:

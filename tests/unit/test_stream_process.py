@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ import pytest
 from lakehouse.progress import Counts
 from lakehouse.stream.__main__ import alone
 from lakehouse.stream.batch import Written
-from lakehouse.stream.job import explain
+from lakehouse.stream.job import explain, run
 from lakehouse.stream.metrics import Metrics
 from lakehouse.stream.query import waiting
 from lakehouse.stream.upkeep import Upkeep
@@ -19,6 +20,8 @@ from pinline.settings import Settings
 from pyspark_kinesis.offsets import Position, StreamOffset, to_json
 
 pytestmark = pytest.mark.unit
+
+SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
 
 
 class Clock:
@@ -91,21 +94,76 @@ def test_a_table_is_compacted_when_it_has_many_files_or_some_for_a_long_time() -
     assert upkeep.due() == ["stream.a", "stream.b"]
 
 
-def test_an_error_of_the_source_is_told_without_its_stack_and_with_what_to_do() -> None:
-    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+ERRORS = {
+    "StreamRecreatedError": "make stream-reset",
+    "OffsetError": "make stream-reset",
+    "StreamNotFoundError": "`make up` makes the streams.",
+    "AccessError": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    "RequestError": "at 12:00.",
+}
+
+
+@pytest.mark.parametrize(("kind", "advice"), ERRORS.items())
+def test_an_error_of_the_source_is_told_without_its_stack_and_with_what_to_do(kind: str, advice: str) -> None:
     text = (
         "[STREAM_FAILED] ... Traceback (most recent call last):\n"
         '  File "x.py", line 1, in y\n'
-        "pyspark_kinesis.errors.StreamRecreatedError: the stream s was made again at 12:00.\n"
+        f"pyspark_kinesis.errors.{kind}: something about the stream s at 12:00.\n"
         "\tat org.apache.spark\n"
         "=== Streaming Query ===\n"
         "Identifier: events [id = 1]"
     )
-    told = explain(settings, OSError(text))
-    assert told.startswith("pyspark_kinesis.errors.StreamRecreatedError: the stream s was made again at 12:00. ")
-    assert told.endswith("make stream-reset")
-    assert explain(settings, StateError("as it is")) == "as it is"
-    assert explain(settings, OSError("no Python in it")) == "no Python in it"
+    told = explain(SETTINGS, OSError(text))
+    assert told.startswith(f"pyspark_kinesis.errors.{kind}: something about the stream s at 12:00.")
+    assert told.endswith(advice)
+    assert "Traceback" not in told
+
+
+def test_another_error_is_told_as_it_is() -> None:
+    assert explain(SETTINGS, StateError("as it is")) == "as it is"
+    assert explain(SETTINGS, OSError("no Python in it")) == "no Python in it"
+
+
+class Stop(threading.Event):
+    """Remembers how long it was waited for, and doesn't let anybody wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.pauses.append(timeout or 0.0)
+        return self.is_set()
+
+
+def test_after_a_failure_the_query_runs_again_later_each_time_and_what_it_failed_of_is_shown() -> None:
+    metrics, stop = Metrics(), Stop()
+    failures: list[Exception] = [OSError(f"away {number}") for number in range(6)] + [StateError("damaged")]
+
+    class Failing:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def run(self, stop: threading.Event) -> None:
+            if failures:
+                raise failures.pop(0)
+            assert metrics.status() | {"problem": "damaged", "failing": True} == metrics.status()
+            stop.set()
+
+    run(cast("Any", None), SETTINGS, metrics, stop, cast("Any", Failing))
+    assert stop.pauses == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_an_error_that_nobody_expects_ends_the_process() -> None:
+    class Broken:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def run(self, _: threading.Event) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(cast("Any", None), SETTINGS, Metrics(), Stop(), cast("Any", Broken))
 
 
 def test_a_second_job_waits_until_the_jvm_of_a_killed_one_is_gone(tmp_path: Path) -> None:

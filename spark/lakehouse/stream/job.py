@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from collections.abc import Callable
 
 import structlog
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
@@ -24,7 +25,13 @@ _WELL_SECONDS = 60.0
 """A query that worked so long has its next failure treated as a first one."""
 
 
-def run(spark: SparkSession, settings: Settings, metrics: Metrics, stop: threading.Event) -> None:
+def run(
+    spark: SparkSession,
+    settings: Settings,
+    metrics: Metrics,
+    stop: threading.Event,
+    intake: Callable[[Lake, Metrics], Intake] = Intake,
+) -> None:
     """Run until `stop` is set. Raises when Spark's JVM is gone: the supervisor then starts the process anew."""
     lake = Lake(spark, settings)
     pause = _FIRST_PAUSE
@@ -32,7 +39,7 @@ def run(spark: SparkSession, settings: Settings, metrics: Metrics, stop: threadi
         started = time.monotonic()
         metrics.starting()
         try:
-            Intake(lake, metrics).run(stop)
+            intake(lake, metrics).run(stop)
         except (PinlineError, PySparkException, Py4JError, OSError) as error:
             if isinstance(error, Py4JError) and not isinstance(error, PySparkException) and _is_gone(spark):
                 raise

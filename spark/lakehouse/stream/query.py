@@ -23,6 +23,8 @@ log = structlog.get_logger("stream")
 _POLL_SECONDS = 0.5
 _MOST_RECORDS = 60_000
 """A batch is in memory as a whole."""
+_UNLIMITED_RATE = "1000"
+"""MB a second and shard, where nobody holds it to the cloud's two."""
 
 
 def source_options(settings: Settings) -> dict[str, str]:
@@ -33,6 +35,8 @@ def source_options(settings: Settings) -> dict[str, str]:
         "initialPosition": "trim_horizon",
         "maxRecordsPerTrigger": str(_MOST_RECORDS),
     }
+    if not settings.kinesis_limits:
+        options["maxFetchRate"] = _UNLIMITED_RATE
     if settings.aws_endpoint_url_kinesis:
         options["endpointUrl"] = settings.aws_endpoint_url_kinesis
     if settings.aws_access_key_id:
