@@ -15,6 +15,7 @@ import pytest
 from tests.faults.proxy import Answer, Exchange, FaultProxy, Request, any_request
 from tests.fixtures.backends import free_port
 from tests.fixtures.gateway import Gateway, before_kinesis, serving
+from tests.fixtures.http import HTTP
 
 pytestmark = pytest.mark.contract
 
@@ -101,7 +102,7 @@ IDS = [f"{route.method} {route.path}" for route in ROUTES]
 
 
 def ask(gateway: Gateway, route: Route) -> httpx.Response:
-    return httpx.request(
+    return HTTP.request(
         route.method, f"{gateway.stage}/{route.path}", json=route.body, headers=route.headers, timeout=30
     )
 
@@ -151,7 +152,7 @@ def test_records_that_failed_among_others_come_back_as_kinesis_says(gateways: di
     asked.answer = (200, {"FailedRecordCount": 1, "Records": [stored, failed]})
     entries = [{"data": "a", "partition-key": "k"}, {"data": "b", "partition-key": "k"}]
     for gateway in gateways.values():
-        answer = httpx.put(f"{gateway.stage}/streams/s/records", json={"records": entries})
+        answer = HTTP.put(f"{gateway.stage}/streams/s/records", json={"records": entries})
         assert (answer.status_code, answer.json()) == asked.answer
-        counted = httpx.get(f"{gateway.root}/metrics").text
+        counted = HTTP.get(f"{gateway.root}/metrics").text
         assert 'gateway_stream_records_total{result="failed",stream="s"} 1.0' in counted
