@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 SIDE_BY_SIDE = 8
 SETTINGS = settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
