@@ -135,6 +135,8 @@ class Own:
         if os.geteuid():
             raise PinlineError("no Docker engine answers, and only root can start one: start Docker, then try again")
         self.folder.mkdir(parents=True, exist_ok=True)
+        # of one that was killed; whoever has that number by now would keep the engine from starting
+        self._pid_file.unlink(missing_ok=True)
         if self._comes_up(os.environ):
             return
         legacy = cache.find_program("iptables-legacy")
