@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _PARALLEL = 8
+_SERVERS_FAULT = 500
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,19 @@ class StoredObject:
     """None if its metadata isn't the sink's."""
 
 
-def list_keys(s3: "S3Client", settings: Settings, prefix: str, *, start_after: str = "") -> Iterator[tuple[str, int]]:
-    """Yield key and size in bytes of each object under `prefix`, sorted by key, those after `start_after` only."""
-    pages = s3.get_paginator("list_objects_v2")
+def list_keys(
+    s3: "S3Client", settings: Settings, prefix: str, *, start_after: str = "", page: int = 1000
+) -> Iterator[tuple[str, int]]:
+    """Yield key and size in bytes of each object under `prefix`, sorted by key, those after `start_after` only.
+
+    They are asked for `page` at a time.
+    """
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=settings.bucket, Prefix=prefix, StartAfter=start_after, PaginationConfig={"PageSize": page}
+    )
     with s3_errors(settings):
-        for page in pages.paginate(Bucket=settings.bucket, Prefix=prefix, StartAfter=start_after):
-            for item in page.get("Contents", []):
+        for listed in pages:
+            for item in listed.get("Contents", []):
                 yield item["Key"], item["Size"]
 
 
@@ -74,6 +82,7 @@ class s3_errors:  # noqa: N801  # reads as a phrase: `with s3_errors(settings):`
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         settings = self._settings
+        where = settings.aws_endpoint_url_s3 or f"Amazon S3 in {settings.aws_region}"
         if isinstance(error, ClientError):
             code = error.response.get("Error", {}).get("Code", "")
             if code == "NoSuchBucket":
@@ -82,6 +91,7 @@ class s3_errors:  # noqa: N801  # reads as a phrase: `with s3_errors(settings):`
                 raise StateError(
                     f"S3 refuses access to {settings.bucket!r}: {error}. Check AWS_ACCESS_KEY_ID and its permissions."
                 ) from None
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVERS_FAULT:
+                raise UnreachableError("S3", where, "AWS_ENDPOINT_URL_S3", error) from None
         elif isinstance(error, BotoCoreError):
-            where = settings.aws_endpoint_url_s3 or f"Amazon S3 in {settings.aws_region}"
             raise UnreachableError("S3", where, "AWS_ENDPOINT_URL_S3", error) from None

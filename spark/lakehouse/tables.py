@@ -5,7 +5,8 @@ Jobs name a table by its place in S3 (`Lake.ref`), which needs no catalog. There
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
 
+from lakehouse import logs
 from lakehouse.schemas import ORIGIN, SILVER
 from lakehouse.session import get_spark
 from pinline import aws
@@ -111,18 +113,22 @@ def open_lake(settings: Settings) -> Lake:
 
 
 def existing(lake: Lake, schema: str) -> set[str]:
-    """Return the names of a schema's tables: the folders with a Delta log."""
-    prefix = f"lake/{schema}/"
-    pages = lake.s3.get_paginator("list_objects_v2").paginate(Bucket=lake.settings.bucket, Prefix=prefix, Delimiter="/")
-    names = [
-        item["Prefix"].removeprefix(prefix).rstrip("/") for page in pages for item in page.get("CommonPrefixes", [])
-    ]
-    return {name for name in names if _has_log(lake, f"{prefix}{name}/_delta_log/")}
+    """Return the names of a schema's tables: the folders with a Delta log that can be read."""
+    return {name for name, is_whole in logs.found(lake.s3, lake.settings, schema).items() if is_whole}
 
 
 def create(lake: Lake) -> None:
-    """Create what is missing of silver, quarantine and ops."""
-    found = {f"{schema}.{name}" for schema in ("silver", "quarantine", "ops") for name in existing(lake, schema)}
+    """Create what is missing of silver, quarantine and ops, after what S3 has forgotten a part of is set aside."""
+    found = {
+        f"{schema}.{name}": is_whole
+        for schema in ("silver", "quarantine", "ops", "gold_next", "gold")
+        for name, is_whole in logs.found(lake.s3, lake.settings, schema).items()
+    }
+    for table in _of_no_use(lake, found):
+        del found[table]
+        left = logs.set_aside(lake.s3, lake.settings, table)
+        told = f"S3 has forgotten a part of the lake: {table} is made anew, and what was left of it is in {left}"
+        print(told, file=sys.stderr)
     side_by_side(
         lambda table: commit(
             lambda: lake.sql(
@@ -131,6 +137,18 @@ def create(lake: Lake) -> None:
         ),
         [table for table in _TABLES if table not in found],
     )
+
+
+def _of_no_use(lake: Lake, found: Mapping[str, bool]) -> list[str]:
+    """Return which of the tables `found` (name → whether its log is whole) can't be gone on from.
+
+    They stand for each other: silver that was forgotten behind a progress that was not would stay incomplete.
+    """
+    truncated = [table for table, is_whole in found.items() if not is_whole]
+    is_silver_gone = any(f"silver.{event.name}" not in found for event in EVENTS)
+    if not truncated and not (is_silver_gone and "ops.progress" in found and not lake.read("ops.progress").isEmpty()):
+        return []
+    return sorted({*truncated, *(_TABLES.keys() & found.keys())})
 
 
 def compact(lake: Lake) -> None:
@@ -189,7 +207,3 @@ def commit(write: Callable[[], DataFrame]) -> list[Row]:
             if attempt == _ATTEMPTS - 1 or not any(word in str(error) for word in _CONFLICTS):
                 raise
     raise AssertionError
-
-
-def _has_log(lake: Lake, prefix: str) -> bool:
-    return lake.s3.list_objects_v2(Bucket=lake.settings.bucket, Prefix=prefix, MaxKeys=1)["KeyCount"] > 0

@@ -74,7 +74,7 @@ def test_each_container_restarted_in_turn_under_load_loses_and_doubles_nothing(s
     with command(stack, *EMULATE, "--mode", "both", "--order", "sequential", "--rate", "10") as load:
         wait_for_more(stack, load, "the load begins")
         for service in (*_FORWARDED, *_ORCHESTRATING):
-            restart(stack, service)
+            stack.compose.run(f"restarting {service}", "restart", "--no-deps", service)
             if service in _FORWARDED:
                 stack.wait_healthy(service)
             wait_for_more(stack, load, f"events are accepted after the restart of {service}")
@@ -84,21 +84,6 @@ def test_each_container_restarted_in_turn_under_load_loses_and_doubles_nothing(s
         emulate(stack, 1)
     stack.wait_healthy(*_FORWARDED, *_ORCHESTRATING)
     assert_balanced_after_a_batch(stack)
-
-
-def restart(stack: ContainerStack, service: str) -> None:
-    """Restart a service's containers.
-
-    The streaming job rests while LocalStack forgets S3: a commit into the emptied bucket would be a table without its
-    beginning, which nobody can read (docs/docker.md).
-    """
-    resting = ["stream"] if service == "s3" else []
-    for name in resting:
-        stack.compose.run(f"stopping {name}", "stop", name)
-    stack.compose.run(f"restarting {service}", "restart", "--no-deps", service)
-    for name in resting:
-        stack.wait_healthy(service)
-        stack.compose.run(f"starting {name}", "start", name)
 
 
 def wait_for_more(stack: ContainerStack, load: Command, what: str) -> None:

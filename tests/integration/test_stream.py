@@ -10,10 +10,11 @@ from lakehouse import inspect
 from lakehouse.stream import checkpoint, reset
 from pinline import aws
 from pinline.errors import StateError
-from pinline.events import EVENTS, GEO
+from pinline.events import EVENTS, GEO, PIN
 from pinline.replay.streams import replay_stream
 from tests.faults.proxy import FaultProxy, any_request, cut
 from tests.fixtures.backends import wait_until
+from tests.fixtures.forgetting import forget, late_commit, left_of
 from tests.fixtures.kinesis import StartKinesis
 from tests.fixtures.stream import Stream, record
 
@@ -102,13 +103,32 @@ def test_live_events_count_each_event_once(running: Stream) -> None:
     assert counted() == len(both)
 
 
+def test_what_s3_has_forgotten_under_the_job_is_read_from_kinesis_again(running: Stream) -> None:
+    """S3 is emptied, and the job's last writes come after that: each is the only entry of its log."""
+    settings, quarantine = running.settings, running.quarantine()
+    keys = {event.name: running.keys(event.name) for event in EVENTS}
+    table = f"lake/stream/{PIN.stream_table(settings.user_id)}"
+    late = [late_commit(settings, table), f"{checkpoint.EVENTS}commits/{_names(running, 'commits/')[-1]}"]
+    forget(settings, "lake/", late)
+    wait_until(lambda: "is dropped" in running.log.read_text(), 60, "the job notices")
+    running.put_events(800)
+    running.wait()
+    running.ready()
+    assert {event.name: running.keys(event.name) for event in EVENTS} == {name: [*keys[name], 800] for name in keys}
+    assert running.quarantine() == quarantine
+    assert [key.rpartition("/")[2] for key in left_of(settings, f"stream.{PIN.stream_table(settings.user_id)}")] == [
+        late[0].rpartition("/")[2]
+    ]
+    running.is_balanced()
+
+
 def test_a_checkpoint_that_is_damaged_is_named_with_what_to_do_and_a_reset_loses_nothing(running: Stream) -> None:
     before, settings = running.quarantine(), running.settings
     with pytest.raises(StateError, match="End it first"):
         reset.reset(settings)
     running.stop()
     s3 = aws.s3_client(settings)
-    last = max(int(name) for name in _names(running, "offsets/"))
+    last = _names(running, "offsets/")[-1]
     s3.put_object(Bucket=settings.bucket, Key=f"{checkpoint.EVENTS}offsets/{last}", Body=b"v1\n{")
     running.put_events(900)
     running.start()
@@ -127,7 +147,7 @@ def _names(stream: Stream, folder: str) -> list[str]:
         Bucket=stream.settings.bucket, Prefix=checkpoint.EVENTS + folder
     )
     names = [item["Key"].rpartition("/")[2] for item in found["Contents"]]
-    return [name for name in names if name.isdecimal()]
+    return sorted((name for name in names if name.isdecimal()), key=int)
 
 
 def test_a_stream_deleted_under_the_job_or_not_there_at_its_start_is_named_and_the_job_goes_on_when_it_is(

@@ -49,6 +49,11 @@ def exists(s3: "S3Client", settings: Settings, prefix: str = EVENTS) -> bool:
     return next(list_keys(s3, settings, prefix), None) is not None
 
 
+def has_beginning(s3: "S3Client", settings: Settings, prefix: str = EVENTS) -> bool:
+    """Tell whether the file that the query wrote first, and never again, is there."""
+    return any(key == f"{prefix}metadata" for key, _ in list_keys(s3, settings, f"{prefix}metadata"))
+
+
 def positions(s3: "S3Client", settings: Settings) -> Positions:
     """Return how far the committed batches are, shard by shard; those nothing was read of are left out."""
     return {

@@ -9,7 +9,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
-from lakehouse.stream import checkpoint, live, store
+from lakehouse.stream import checkpoint, forgotten, live, store
 from lakehouse.stream.batch import BatchWriter
 from lakehouse.stream.metrics import Metrics
 from lakehouse.stream.upkeep import Upkeep
@@ -57,9 +57,10 @@ class Intake:
     def run(self, stop: threading.Event) -> None:
         """Run until `stop` is set; live events and upkeep go along.
 
-        Raises StateError for a damaged checkpoint, and PySparkException when the query failed.
+        Raises StateError for a damaged or forgotten checkpoint, and PySparkException when the query failed.
         """
         lake = self._lake
+        forgotten.mend(lake)
         checkpoint.check(lake.s3, lake.settings)
         store.create(lake, {**store.shapes(lake), live.TABLE: live.COLUMNS})
         upkeep = Upkeep(lake)
@@ -82,8 +83,10 @@ class Intake:
         stream: Any = reader.load().writeStream.queryName("events")
         place = f"s3a://{lake.settings.bucket}/{checkpoint.EVENTS.rstrip('/')}"
         query = stream.foreachBatch(write).option("checkpointLocation", place).start()
+        remembered = forgotten.Remembered(lake)
         try:
             while self._works(query) and not stop.wait(_POLL_SECONDS):
+                remembered.check()
                 live_events.watch()
                 upkeep.run()
         finally:
