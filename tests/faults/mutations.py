@@ -24,6 +24,8 @@ _LOG = "tests/faults/test_sink_log_and_bucket.py"
 _EMULATOR = "tests/faults/test_emulator.py"
 _GATEWAY = "tests/faults/test_gateway.py"
 _LAKE = "tests/integration/test_lake_faults.py"
+_FORGOTTEN = "tests/integration/test_lake_forgotten.py"
+_STREAM_FORGOTTEN = "tests/integration/test_stream.py -k 'events_become or forgotten'"
 _VERDICTS = "tests/unit/test_stream_verdicts.py"
 _STREAM_PROCESS = "tests/unit/test_stream_process.py"
 _SOURCE = "tests/contract/test_kinesis_source_reader.py"
@@ -374,6 +376,16 @@ MUTATIONS = (
         ("tests/integration/test_lake_batch.py -k dead_process",),
     ),
     Mutation(
+        "batch: what is left of a forgotten lake is gone on from",
+        (("spark/lakehouse/tables.py", "    for table in _of_no_use(lake, found):\n", "    for table in ():\n"),),
+        (f"{_FORGOTTEN} -k set_aside",),
+    ),
+    Mutation(
+        "batch: silver is forgotten behind a progress that is not",
+        (("spark/lakehouse/tables.py", "(is_silver_gone and", "(False and"),),
+        (f"{_FORGOTTEN} -k set_aside",),
+    ),
+    Mutation(
         "stream: what was refused isn't quarantined",
         (
             (
@@ -457,6 +469,16 @@ MUTATIONS = (
         "stream: tables are never compacted",
         (("spark/lakehouse/stream/upkeep.py", "        for table in self.due():\n", "        for table in ():\n"),),
         ("tests/integration/test_stream_upkeep.py",),
+    ),
+    Mutation(
+        "stream: a checkpoint is believed whatever the tables hold",
+        (("spark/lakehouse/stream/query.py", "        forgotten.mend(lake)\n", ""),),
+        (_STREAM_FORGOTTEN,),
+    ),
+    Mutation(
+        "stream: a query goes on though its checkpoint was forgotten",
+        (("spark/lakehouse/stream/query.py", "                remembered.check()\n", ""),),
+        (_STREAM_FORGOTTEN,),
     ),
     Mutation(
         "source: the record that reading resumes after is read again",
