@@ -489,7 +489,7 @@ MUTATIONS = (
                 "            if False:",
             ),
         ),
-        ("tests/unit/test_kinesis_source_frontier.py", f"{_SOURCE_PROPERTY} -k in_order"),
+        ("tests/unit/test_kinesis_source_frontier.py -k resumes", f"{_SOURCE_PROPERTY} -k in_order"),
     ),
     Mutation(
         "source: children are read before their parents are",

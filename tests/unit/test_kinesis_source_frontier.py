@@ -216,6 +216,32 @@ def test_an_expired_iterator_is_renewed_after_the_last_record() -> None:
     assert taken == [("TRIM_HORIZON", {}), ("AFTER_SEQUENCE_NUMBER", {"StartingSequenceNumber": "1"})]
 
 
+@pytest.mark.parametrize(
+    ("first", "inclusive", "found", "lost"),
+    [("7", False, ["8"], False), ("7", True, ["7", "8"], False), ("8", False, ["8", "9"], True)],
+)
+def test_reading_resumes_after_the_record_read_last_and_tells_if_it_is_gone(
+    first: str, inclusive: bool, found: list[str], lost: bool
+) -> None:
+    taken: list[str] = []
+
+    class Kept:
+        """A shard that holds two records, from `first` on."""
+
+        def iterator(self, stream: str, shard: str, kind: str, **start: Any) -> str:
+            taken.extend([kind, *start.values()])
+            return "iterator"
+
+        def records(self, *_: Any) -> Answer:
+            return Answer(Records(["k"] * 2, [b""] * 2, [first, str(int(first) + 1)], [0] * 2), "next", 0)
+
+    position = Position(first="5", last="7", count=3)
+    cursor = Cursor(Kept(), Options(("s",)), "s", "a", position, inclusive=inclusive)  # type: ignore[arg-type]
+    answer = cursor.fetch()
+    assert (list(answer.records.sequences), answer.lost) == (found, lost)
+    assert taken == ["AT_SEQUENCE_NUMBER", "7"]
+
+
 def test_an_empty_answer_behind_the_tip_is_not_the_tip() -> None:
     class Behind:
         """A shard with a gap."""
