@@ -212,6 +212,16 @@ def test_a_large_batch_travels_in_a_file_and_comes_from_kinesis_without_it(kines
         assert [row["data"][0] for row in consumer.rows] == [0, 1, 2, 3]
 
 
+def test_a_batch_that_is_read_again_ends_where_it_did_though_more_is_there(kinesis: Kinesis) -> None:
+    cloud = kinesis.client()
+    stream = unique_stream(1, cloud)
+    put(cloud, stream, b"1", b"2", b"3")
+    with consuming(source_options(kinesis.url, stream)) as consumer:
+        while len(consumer.rows) < 3:
+            consumer.step(ReadMaxRows(1), crash=True)
+        assert [[row["data"] for row in batch] for batch in consumer.batches] == [[b"1"], [b"2"], [b"3"]]
+
+
 def test_a_record_of_one_mebibyte_is_read(kinesis: Kinesis) -> None:
     cloud = kinesis.client()
     stream = unique_stream(1, cloud)

@@ -29,7 +29,6 @@ _STREAM_FORGOTTEN = "tests/integration/test_stream.py -k 'events_become or forgo
 _VERDICTS = "tests/unit/test_stream_verdicts.py"
 _STREAM_PROCESS = "tests/unit/test_stream_process.py"
 _SOURCE = "tests/contract/test_kinesis_source_reader.py"
-_SOURCE_PROPERTY = "tests/integration/test_kinesis_source_property.py"
 _NO_PROBE = ("services/sink/store.py", '    key = f"_pinline/probe-{uuid4()}"\n', "    return\n")
 _NO_CHECK = (
     "services/sink/partition.py",
@@ -489,7 +488,7 @@ MUTATIONS = (
                 "            if False:",
             ),
         ),
-        ("tests/unit/test_kinesis_source_frontier.py -k resumes", f"{_SOURCE_PROPERTY} -k in_order"),
+        ("tests/unit/test_kinesis_source_frontier.py -k resumes", f"{_SOURCE} -k read_again"),
     ),
     Mutation(
         "source: children are read before their parents are",
@@ -511,7 +510,7 @@ MUTATIONS = (
                 "",
             ),
         ),
-        (f"{_SOURCE_PROPERTY} -k in_order",),
+        (f"{_SOURCE} -k read_again",),
     ),
     Mutation(
         "source: what was trimmed is no loss",
