@@ -1,12 +1,14 @@
 """The logs of Delta tables, as S3 lists them: which are whole, and what becomes of those that are not.
 
-A store that keeps nothing over a restart (LocalStack's free edition) can come up between a writer's look at a log and
-its commit. That commit is then all there is: a log without its beginning, which Delta neither reads nor replaces
-(DELTA_TRUNCATED_TRANSACTION_LOG). What is left of such a table is moved out of the way, never deleted.
+A store that keeps nothing over a restart (LocalStack's free edition) can come up between two steps of a writer. What
+comes after it is then all there is of a table: a commit without those before it, which Delta neither reads nor replaces
+(DELTA_TRUNCATED_TRANSACTION_LOG), or data without a commit, which keeps the table from being created
+(DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION). What is left is moved out of the way, never deleted.
 """
 
 import re
 from datetime import UTC, datetime
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from pinline.object_store import list_keys, s3_errors
@@ -23,30 +25,43 @@ _PAGE = 10
 """The beginning is among the first files by name."""
 
 
-def found(s3: "S3Client", settings: Settings, schema: str) -> dict[str, bool]:
-    """Return the tables of a schema that have a log, and whether it is whole."""
+class Log(Enum):
+    """What there is of a table's log."""
+
+    WHOLE = "can be read from its beginning"
+    TRUNCATED = "has lost its beginning"
+    MISSING = "is not there, though the table's folder holds objects"
+
+
+def found(s3: "S3Client", settings: Settings, schema: str) -> dict[str, Log]:
+    """Return the log of each folder of a schema in which there are objects."""
     prefix = f"lake/{schema}/"
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=settings.bucket, Prefix=prefix, Delimiter="/")
-    names = [
-        item["Prefix"].removeprefix(prefix).rstrip("/") for page in pages for item in page.get("CommonPrefixes", [])
-    ]
-    states = {name: _is_whole(s3, settings, f"{prefix}{name}/_delta_log/") for name in names}
-    return {name: is_whole for name, is_whole in states.items() if is_whole is not None}
+    with s3_errors(settings):
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=settings.bucket, Prefix=prefix, Delimiter="/")
+        folders = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", [])]
+    logs = {folder.removeprefix(prefix).rstrip("/"): _log(s3, settings, folder) for folder in folders}
+    return {name: log for name, log in logs.items() if log is not None}
 
 
-def _is_whole(s3: "S3Client", settings: Settings, prefix: str) -> bool | None:
-    """Tell whether a log has its beginning; None when there is no log."""
+def _log(s3: "S3Client", settings: Settings, folder: str) -> Log | None:
+    """Return the log of a folder; None if there is nothing but the marks that S3A leaves of empty folders."""
     is_log = False
-    for key, _ in list_keys(s3, settings, prefix, page=_PAGE):
-        name = key.removeprefix(prefix)
+    for key, _ in list_keys(s3, settings, f"{folder}_delta_log/", page=_PAGE):
+        name = key.removeprefix(f"{folder}_delta_log/")
         if _BEGINNING.fullmatch(name):
-            return True
+            return Log.WHOLE
         is_log = is_log or bool(name)
-    return False if is_log else None
+    if is_log:
+        return Log.TRUNCATED
+    has_objects = any(not key.endswith("/") for key, _ in list_keys(s3, settings, folder, page=_PAGE))
+    return Log.MISSING if has_objects else None
 
 
 def set_aside(s3: "S3Client", settings: Settings, table: str) -> str:
-    """Move the objects of a table such as `silver.pin` under SET_ASIDE; return where they are now."""
+    """Move the objects of a table such as `silver.pin` under SET_ASIDE; return where they are now.
+
+    The log goes first: a move that is cut off leaves a table of which it shows that it can't be read.
+    """
     source = f"lake/{table.replace('.', '/', 1)}/"
     target = f"{SET_ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%S%f}/{table}/"
     with s3_errors(settings):

@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
 
 from lakehouse import logs
+from lakehouse.logs import Log
 from lakehouse.schemas import ORIGIN, SILVER
 from lakehouse.session import get_spark
 from pinline import aws
@@ -52,6 +53,9 @@ _TABLES: dict[str, tuple[str, str]] = {
         "",
     ),
 }
+
+_WITH_SILVER = {"ops.progress", "ops.published"}
+"""Their rows say what silver holds."""
 
 _ATTEMPTS = 10
 _CONFLICTS = (
@@ -114,15 +118,15 @@ def open_lake(settings: Settings) -> Lake:
 
 def existing(lake: Lake, schema: str) -> set[str]:
     """Return the names of a schema's tables: the folders with a Delta log that can be read."""
-    return {name for name, is_whole in logs.found(lake.s3, lake.settings, schema).items() if is_whole}
+    return {name for name, log in logs.found(lake.s3, lake.settings, schema).items() if log is Log.WHOLE}
 
 
 def create(lake: Lake) -> None:
     """Create what is missing of silver, quarantine and ops, after what S3 has forgotten a part of is set aside."""
     found = {
-        f"{schema}.{name}": is_whole
+        f"{schema}.{name}": log
         for schema in ("silver", "quarantine", "ops", "gold_next", "gold")
-        for name, is_whole in logs.found(lake.s3, lake.settings, schema).items()
+        for name, log in logs.found(lake.s3, lake.settings, schema).items()
     }
     for table in _of_no_use(lake, found):
         del found[table]
@@ -139,16 +143,18 @@ def create(lake: Lake) -> None:
     )
 
 
-def _of_no_use(lake: Lake, found: Mapping[str, bool]) -> list[str]:
-    """Return which of the tables `found` (name → whether its log is whole) can't be gone on from.
+def _of_no_use(lake: Lake, found: Mapping[str, Log]) -> list[str]:
+    """Return which of the tables `found` can't be gone on from.
 
-    They stand for each other: silver that was forgotten behind a progress that was not would stay incomplete.
+    They stand for each other: silver that was forgotten behind a progress that was not would stay incomplete, and so
+    would answers. Those are written without being created first, so their log may come after their data.
     """
-    truncated = [table for table, is_whole in found.items() if not is_whole]
-    is_silver_gone = any(f"silver.{event.name}" not in found for event in EVENTS)
-    if not truncated and not (is_silver_gone and "ops.progress" in found and not lake.read("ops.progress").isEmpty()):
-        return []
-    return sorted({*truncated, *(_TABLES.keys() & found.keys())})
+    ours = {table: log for table, log in found.items() if table in _TABLES}
+    broken = {table for table, log in ours.items() if log is not Log.WHOLE}
+    broken |= {table for table, log in found.items() if log is Log.TRUNCATED}
+    if not broken and any(f"silver.{event.name}" not in found for event in EVENTS):
+        broken = {table for table in _WITH_SILVER & ours.keys() if not lake.read(table).isEmpty()}
+    return sorted(broken | ours.keys()) if broken else []
 
 
 def compact(lake: Lake) -> None:

@@ -3,11 +3,13 @@
 import pytest
 
 from lakehouse import batch, inspect, logs, results
+from lakehouse.logs import Log
 from pinline import aws
+from pinline.errors import StateError, UnreachableError
 from pinline.events import EVENTS
 from pinline.settings import Settings
-from tests.fixtures.backends import MakeSettings
-from tests.fixtures.forgetting import forget, late_commit, left_of
+from tests.fixtures.backends import MakeSettings, free_port
+from tests.fixtures.forgetting import data_of, forget, late_commit, left_of
 from tests.fixtures.lake import many_rows, put_all
 
 ROWS = 30
@@ -24,7 +26,7 @@ def everything(settings: Settings) -> object:
 def test_what_is_left_of_the_lake_is_set_aside_and_the_next_batch_makes_all_of_it_anew(
     lake_settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Writes that came late: first one to silver and one of the answers, then all of the progress."""
+    """Writes that came late: first one to silver and one of the answers, then all but silver, of which data is left."""
     put_all(lake_settings, many_rows(ROWS))
     assert batch.run(lake_settings)
     before = everything(lake_settings)
@@ -36,35 +38,50 @@ def test_what_is_left_of_the_lake_is_set_aside_and_the_next_batch_makes_all_of_i
         assert [left.rpartition("/")[2] for left in left_of(lake_settings, table)] == [key.rpartition("/")[2]]
     assert "S3 has forgotten a part of the lake: silver.user is made anew" in capsys.readouterr().err
 
-    forget(lake_settings, "lake/silver/")
+    forget(lake_settings, "lake/silver/", data_of(lake_settings, "silver.pin"))
     assert batch.run(lake_settings), "silver is filled again, though its progress was complete"
     assert everything(lake_settings) == before
     assert not batch.run(lake_settings)
 
 
-LOGS: dict[str, tuple[bool | None, list[str]]] = {
-    "no log": (None, ["part-0.parquet"]),
+LOGS: dict[str, tuple[Log | None, list[str]]] = {
+    "data without a log": (Log.MISSING, ["part-0.parquet"]),
+    "partitioned data without a log": (Log.MISSING, ["_delta_log/", "event=pin/", "event=pin/part-0.parquet"]),
     "an empty folder": (None, ["_delta_log/"]),
-    "a first version": (True, ["_delta_log/", f"_delta_log/{0:020}.crc", f"_delta_log/{0:020}.json"]),
-    "a first version among many": (True, [f"_delta_log/{version:020}.json" for version in range(30)]),
+    "a first version": (Log.WHOLE, ["_delta_log/", f"_delta_log/{0:020}.crc", f"_delta_log/{0:020}.json"]),
+    "a first version among many": (Log.WHOLE, [f"_delta_log/{version:020}.json" for version in range(30)]),
     "a checkpoint in the first's place": (
-        True,
+        Log.WHOLE,
         [*(f"_delta_log/{version:020}.json" for version in range(20, 55)), f"_delta_log/{50:020}.checkpoint.parquet"],
     ),
-    "a commit alone": (False, [f"_delta_log/{7:020}.json", "part-0.parquet"]),
-    "a commit and where a checkpoint was": (False, [f"_delta_log/{7:020}.json", "_delta_log/_last_checkpoint"]),
+    "a commit alone": (Log.TRUNCATED, [f"_delta_log/{7:020}.json", "part-0.parquet"]),
+    "a commit and where a checkpoint was": (
+        Log.TRUNCATED,
+        [f"_delta_log/{7:020}.json", "_delta_log/_last_checkpoint"],
+    ),
 }
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize(("is_whole", "keys"), LOGS.values(), ids=LOGS)
+@pytest.mark.parametrize(("log", "keys"), LOGS.values(), ids=LOGS)
 def test_a_log_is_whole_if_it_can_be_read_from_its_beginning(
-    make_settings: MakeSettings, s3_endpoint: str, is_whole: bool | None, keys: list[str]
+    make_settings: MakeSettings, s3_endpoint: str, log: Log | None, keys: list[str]
 ) -> None:
     settings = make_settings(aws_endpoint_url_s3=s3_endpoint)
     s3 = aws.s3_client(settings)
     s3.create_bucket(Bucket=settings.bucket)
     for key in keys:
         s3.put_object(Bucket=settings.bucket, Key=f"lake/silver/pin/{key}", Body=b"x")
-    assert logs.found(s3, settings, "silver").get("pin") is is_whole
+    assert logs.found(s3, settings, "silver").get("pin") is log
     assert logs.found(s3, settings, "gold") == {}
+
+
+@pytest.mark.contract
+def test_an_s3_that_is_away_or_has_no_bucket_is_named(make_settings: MakeSettings, s3_endpoint: str) -> None:
+    """The streaming job goes on trying after these, and only after these."""
+    away = make_settings(aws_endpoint_url_s3=f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(UnreachableError, match="AWS_ENDPOINT_URL_S3"):
+        logs.found(aws.s3_client(away), away, "stream")
+    empty = make_settings(aws_endpoint_url_s3=s3_endpoint)
+    with pytest.raises(StateError, match="no bucket"):
+        logs.found(aws.s3_client(empty), empty, "stream")

@@ -14,7 +14,7 @@ from pinline.events import EVENTS, GEO, PIN
 from pinline.replay.streams import replay_stream
 from tests.faults.proxy import FaultProxy, any_request, cut
 from tests.fixtures.backends import wait_until
-from tests.fixtures.forgetting import forget, late_commit, left_of
+from tests.fixtures.forgetting import data_of, forget, late_commit, left_of
 from tests.fixtures.kinesis import StartKinesis
 from tests.fixtures.stream import Stream, record
 
@@ -104,11 +104,12 @@ def test_live_events_count_each_event_once(running: Stream) -> None:
 
 
 def test_what_s3_has_forgotten_under_the_job_is_read_from_kinesis_again(running: Stream) -> None:
-    """S3 is emptied, and the job's last writes come after that: each is the only entry of its log."""
+    """S3 is emptied, and the job's last writes come after that: the only entry of a log, data without its commit."""
     settings, quarantine = running.settings, running.quarantine()
     keys = {event.name: running.keys(event.name) for event in EVENTS}
     table = f"lake/stream/{PIN.stream_table(settings.user_id)}"
     late = [late_commit(settings, table), f"{checkpoint.EVENTS}commits/{_names(running, 'commits/')[-1]}"]
+    late += data_of(settings, f"stream.{GEO.stream_table(settings.user_id)}")
     forget(settings, "lake/", late)
     wait_until(lambda: "is dropped" in running.log.read_text(), 60, "the job notices")
     running.put_events(800)

@@ -12,6 +12,7 @@ from contextlib import suppress
 import structlog
 
 from lakehouse import logs
+from lakehouse.logs import Log
 from lakehouse.stream import checkpoint, live, store
 from lakehouse.tables import Lake
 from pinline.errors import StateError, UnreachableError
@@ -45,22 +46,22 @@ class Remembered:
 
 def mend(lake: Lake) -> None:
     """Set aside the tables that can't be read, and drop the checkpoints whose promise doesn't hold."""
-    found = {f"stream.{name}": is_whole for name, is_whole in logs.found(lake.s3, lake.settings, "stream").items()}
+    found = {f"stream.{name}": log for name, log in logs.found(lake.s3, lake.settings, "stream").items()}
     tables = list(store.shapes(lake))
-    lost = [name for name in tables if not found.get(name)]
+    lost = [name for name in tables if found.get(name) is not Log.WHOLE]
     if _is_broken(lake, checkpoint.EVENTS, tables, found):
         _drop(lake, checkpoint.EVENTS, [name for name in lost if name in found])
     if lost or _is_broken(lake, checkpoint.LIVE, [live.TABLE], found):  # it counts what the tables hold
         _drop(lake, checkpoint.LIVE, [live.TABLE] if live.TABLE in found else [])
 
 
-def _is_broken(lake: Lake, prefix: str, tables: Iterable[str], found: Mapping[str, bool]) -> bool:
-    """Tell whether a checkpoint promises more of `tables` than they hold; `found`: which there are, and are whole."""
-    if any(found.get(name) is False for name in tables):
+def _is_broken(lake: Lake, prefix: str, tables: Iterable[str], found: Mapping[str, Log]) -> bool:
+    """Tell whether a checkpoint promises more of `tables` than they hold, or one of them can't be read."""
+    logs_of = [found.get(name) for name in tables]
+    if any(log in (Log.TRUNCATED, Log.MISSING) for log in logs_of):
         return True
-    is_missing = any(name not in found for name in tables)
     return checkpoint.exists(lake.s3, lake.settings, prefix) and (
-        is_missing or not checkpoint.has_beginning(lake.s3, lake.settings, prefix)
+        None in logs_of or not checkpoint.has_beginning(lake.s3, lake.settings, prefix)
     )
 
 
