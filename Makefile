@@ -77,7 +77,7 @@ reset: setup  ## stop, and empty the data; downloads and .env stay [YES=1]
 	@$(PINLINE) reset
 
 clean:  ## stop, and remove data, images, downloads and .venv; .env stays [YES=1]
-	@if [ -x $(PY) ]; then $(PINLINE) clean; else rm -rf .venv .local; fi
+	@if [ -x $(PY) ]; then $(PINLINE) clean; else echo "nothing is set up here (no .venv); 'make setup' first if there is data to remove"; fi
 
 test: setup-dev lint  ## static checks and every test, by three workers
 	@$(PY) -m pytest -n 3 -m "not compose"

@@ -151,11 +151,8 @@ def owner(data: Path) -> Name | None:
     return cast("Name", name) if name in NAMES[1:] else None
 
 
-def take(data: Path, name: Name) -> None:
-    """Note that what is kept in `data` belongs to the runtime `name`.
-
-    Raises StateError if it is the other one's: the emulator's ledger tells what that one's Kafka accepted.
-    """
+def check_owner(data: Path, name: Name) -> None:
+    """Raise StateError if `data` is not the runtime `name`'s: the emulator's ledger tells what one's Kafka accepted."""
     found = owner(data)
     if found not in (None, name):
         raise StateError(
@@ -163,6 +160,11 @@ def take(data: Path, name: Name) -> None:
             f"Go on with it: RUNTIME={found}. Or give it up: make reset RUNTIME={found}. "
             "Or have both: another PINLINE_DATA in .env"
         )
+
+
+def take(data: Path, name: Name) -> None:
+    """Note that what is kept in `data` belongs to the runtime `name`, which is about to start its first service."""
+    check_owner(data, name)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     (data / _OWNER_FILE).write_text(f"{name}\n")
 

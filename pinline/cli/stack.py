@@ -38,7 +38,7 @@ def up(
     settings = load()
     runtime, why = _runtime(context, settings)
     err.print(why, markup=False, soft_wrap=True)
-    runtime_choice.take(settings.pinline_data, runtime.name)
+    runtime_choice.check_owner(settings.pinline_data, runtime.name)
     names = [name for part in only.split(",") if (name := part.strip())]
     with display.progress() as tell:
         runtime.up(settings, names, tell)

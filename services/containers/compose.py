@@ -28,6 +28,7 @@ PORTS = {
 """What compose.yaml publishes a service on, and the setting whose address it is taken from."""
 
 MAIN_FILE = "compose.yaml"
+PROJECT = "pinline"
 _REPLACED = 5
 """Containers replaced one after the other, between questions."""
 _HERE = ("127.0.0.1", "localhost")
@@ -64,6 +65,8 @@ class Service:
     """Of this machine; the first is the one to show."""
     memory: int | None
     """Its limit, in bytes."""
+    needs: tuple[str, ...] = ()
+    """The services that Compose starts before it."""
 
 
 class ComposeError(PinlineError):
@@ -91,6 +94,7 @@ class Compose:
         self._file = ROOT / outside.get("PINLINE_ENV_FILE", ".env")
         dotenv = dotenv_values(self._file, interpolate=False)
         self._files = files_of(outside.get("COMPOSE_FILE") or dotenv.get("COMPOSE_FILE") or MAIN_FILE)
+        self.project = outside.get("COMPOSE_PROJECT_NAME") or dotenv.get("COMPOSE_PROJECT_NAME") or PROJECT
         profiles = outside.get("COMPOSE_PROFILES", dotenv.get("COMPOSE_PROFILES"))
         self._environment = environment(settings, outside, profiles, complete=complete)
 
@@ -265,6 +269,7 @@ def _service(name: str, entry: Mapping[str, Any]) -> Service:
         bool(entry.get("healthcheck")) and not entry["healthcheck"].get("disable"),
         tuple(int(port) for port in published if port and str(port).isdigit()),
         int(memory) if memory else None,
+        tuple(entry.get("depends_on") or ()),
     )
 
 

@@ -112,6 +112,21 @@ def holder(port: int) -> str | None:
     return docker("ps", "--filter", f"publish={port}", "--format", "{{.Names}}", check=False).strip() or None
 
 
+def checkouts(project: str) -> set[Path]:
+    """Return the folders from which the containers of a Compose project were made."""
+    label = "com.docker.compose.project"
+    form = f'{{{{.Label "{label}.working_dir"}}}}'
+    found = docker("ps", "--all", "--filter", f"label={label}={project}", "--format", form, check=False)
+    return {Path(line) for line in found.splitlines() if line}
+
+
+def remove_volumes(project: str) -> None:
+    """Remove the volumes that a Compose project has. Raises PinlineError, which names one that is in use."""
+    found = docker("volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={project}").split()
+    if found:
+        docker("volume", "rm", *found)
+
+
 def moment(text: str) -> datetime | None:
     """Return one of Docker's times, whose nanoseconds Python doesn't read; None of the one that means never."""
     if not text or text.startswith("0001"):

@@ -16,7 +16,6 @@ from containers.engine import Inspected
 from pinline import aws, kafka_log, ledger
 from pinline.errors import PinlineError, StateError
 from pinline.events import streams, topics
-from pinline.object_store import list_keys
 from pinline.settings import ROOT, Settings
 from pinline.waiting import wait_for_s3
 
@@ -34,7 +33,7 @@ class Facts:
     older_records: int
     """Records of the events' topics that are older than the bucket."""
     has_answers: bool
-    """Whether gold holds a table."""
+    """Whether gold and silver hold tables that can be read."""
     streamed: int
     """Records that Kinesis acknowledged before its streams were made."""
     other_streams: tuple[str, ...]
@@ -109,7 +108,7 @@ def look(settings: Settings, services: frozenset[str]) -> Facts:
     older, answers, streamed, others = 0, False, 0, tuple[str, ...]()
     if "s3" in services:
         older = _older_records(settings, _bucket_made(settings))
-        answers = any("/_delta_log/" in key for key, _ in list_keys(aws.s3_client(settings), settings, "lake/gold/"))
+        answers = _has_answers(settings)
     if services & {"kinesis", "kinesis-localstack"}:
         made = _streams_made(settings)
         streamed = _streamed_before(settings, min(made.values(), default=None))
@@ -173,6 +172,15 @@ def _checkpoint(settings: Settings) -> Mapping[str, int]:
         return checkpoint.streams_made(aws.s3_client(settings), settings)
     except StateError:  # it is damaged, and the streaming job says so
         return {}
+
+
+def _has_answers(settings: Settings) -> bool:
+    """Tell whether there are silver and gold, none of them without its beginning."""
+    from lakehouse.logs import Log, found
+
+    client = aws.s3_client(settings)
+    each = [set(found(client, settings, schema).values()) for schema in ("silver", "gold")]
+    return all(logs == {Log.WHOLE} for logs in each)
 
 
 def _ms(moment: datetime) -> int:

@@ -73,7 +73,12 @@ def disk_problems(root: Path, needed: int) -> list[str]:
 
 
 def address_problems(settings: Settings, services: Mapping[str, Service]) -> list[str]:
-    """Services of this machine that the settings don't point at: they would run, and nobody would ask them."""
+    """Services of this machine that the settings don't point at: they would run, and nobody would ask them.
+
+    Beside AWS's own (compose.aws.yaml) they may be asked or not.
+    """
+    if "s3" not in services and "kafka" not in services:
+        return []
     found = []
     for name, setting in _ADDRESSES.items():
         if name not in services or not services[name].ports or local_address(settings, setting):

@@ -11,9 +11,10 @@ from containers.causes import Failure
 from containers.compose import Compose, Container, Service, of_service
 from containers.engine import Inspected
 from native import layout, ready
+from pinline import runtime_choice
 from pinline.errors import DeadlineError, PinlineError, SettingsError, StateError
 from pinline.runtime import Tell
-from pinline.settings import Settings
+from pinline.settings import ROOT, Settings, env_file
 
 _DEADLINE = 240.0
 """Seconds without any change."""
@@ -39,12 +40,14 @@ def up(settings: Settings, only: Sequence[str], tell: Tell) -> None:
     """
     docker = engine.engine()
     compose = Compose(settings, complete=True)
+    _refuse_anothers(compose)
     services = choose(compose.services(), only)
     before = compose.containers()
     needs_images = not images.are_there(settings, services)
     if found := preflight.problems(settings, services, before, docker, needs_images=needs_images):
         raise StateError("\n".join(["the stack can't start:", *(f"  - {text}" for text in found)]))
     replaced = images.ensure(settings, compose, services, tell) if needs_images else []
+    runtime_choice.take(settings.pinline_data, "docker")
     _make_room(services, before, tell)
     _Start(settings, compose, services, tell).run(only)
     images.forget(replaced)
@@ -53,6 +56,7 @@ def up(settings: Settings, only: Sequence[str], tell: Tell) -> None:
 def down(settings: Settings, tell: Tell, *, volumes: bool = False) -> None:
     """Stop and remove the containers, of every profile; with `volumes` their data too."""
     compose = Compose(settings)
+    _refuse_anothers(compose)
     log = _log(settings)
     process = compose.start(log, "--profile", "*", "down", "--remove-orphans", *(["--volumes"] if volumes else []))
     seen: set[str] = set()
@@ -69,14 +73,31 @@ def down(settings: Settings, tell: Tell, *, volumes: bool = False) -> None:
     if code:
         cause = causes.of_command(said := _tail(log), "stopping the containers")
         raise PinlineError(f"stopping the containers failed: {cause.text}\n{said}\nTry: {cause.do}")
+    if volumes:  # Compose knows those of the files that it is given, and the stack may have been started with others
+        engine.remove_volumes(compose.project)
+
+
+def _refuse_anothers(compose: Compose) -> None:
+    """Raise StateError if the project's containers were made from another checkout that is there: whose data it is."""
+    for folder in engine.checkouts(compose.project):
+        if folder.exists() and folder.resolve() != ROOT.resolve():
+            raise StateError(
+                f"the containers of the Compose project {compose.project!r} are those of the checkout {folder}: this "
+                "one would replace them or delete their data. Stop them there (make down), or give this one a name and "
+                f"ports of its own: COMPOSE_PROJECT_NAME and the ports in {env_file()}"
+            )
 
 
 def choose(services: Mapping[str, Service], only: Iterable[str]) -> dict[str, Service]:
-    """Return the named services, all if none is named. Raises SettingsError on an unknown name."""
+    """Return the named services and what they need, all if none is named. Raises SettingsError on an unknown name."""
     wanted = list(only)
     if unknown := sorted(set(wanted) - services.keys()):
         raise SettingsError(f"unknown service {', '.join(unknown)}. Valid: {', '.join(services)}")
-    return {name: service for name, service in services.items() if not wanted or name in wanted}
+    needed, more = set[str](), set(wanted or services)
+    while more:
+        needed |= more
+        more = {name for one in more for name in services[one].needs if name in services} - needed
+    return {name: service for name, service in services.items() if name in needed}
 
 
 def progress(service: Service, found: Sequence[Container]) -> Progress:

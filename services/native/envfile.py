@@ -14,6 +14,7 @@ EXAMPLE = ROOT / ".env.example"
 _ASSIGNMENT = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)$")
 _SECRETS = {"PASSWORD": 18, "SECRET_ACCESS_KEY": 18, "DATABRICKS_TOKEN": 18, "JWT_SECRET": 48}
 """How the names of generated values end, each with a value's random bytes."""
+_KEYS_OF_AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _COMPOSE = {"COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME", "COMPOSE_FILE"}
 """Docker Compose reads these from the same file."""
 
@@ -52,8 +53,12 @@ def unknown_keys(file: Path) -> dict[str, str | None]:
 
 
 def _is_safe_to_add(key: str, present: set[str]) -> bool:
-    """An endpoint that was deleted means AWS itself: adding it back would point the pipeline elsewhere."""
-    return not (key.startswith("AWS_ENDPOINT_URL") and "USER_ID" in present)
+    """Tell whether the pipeline points where it did: an endpoint that was deleted means AWS, and there keys that were
+    deleted mean boto3's own chain."""
+    if "USER_ID" not in present:
+        return True
+    is_of_aws = key in _KEYS_OF_AWS and "AWS_ENDPOINT_URL_S3" not in present
+    return not (key.startswith("AWS_ENDPOINT_URL") or is_of_aws)
 
 
 def _keys(text: str) -> list[str]:

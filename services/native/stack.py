@@ -17,6 +17,7 @@ from native import layout, leftovers, preflight, seeding, supervise
 from native.ready import problem
 from native.services import SERVICES, Service
 from native.supervise import Supervisor
+from pinline import runtime_choice
 from pinline.errors import DeadlineError, PinlineError, StateError
 from pinline.init import ensure_bucket, ensure_streams, ensure_topics
 from pinline.settings import ROOT, Settings
@@ -41,6 +42,7 @@ def up(settings: Settings, services: Mapping[str, Service], tell: Tell) -> None:
         _end(found)
     if found_problems := preflight.problems(settings, services.values()):
         raise StateError("\n".join(["the stack can't start:", *(f"  - {text}" for text in found_problems)]))
+    runtime_choice.take(settings.pinline_data, "native")
     _configure(settings, services, supervisor)
     if supervisor is None:
         _start_supervisor(settings)

@@ -60,10 +60,12 @@ def test_a_taken_port_is_named_with_its_setting_before_anything_starts(make: Mak
 
 
 def test_an_image_that_can_not_be_had_names_the_way_without_docker(make: Make) -> None:
-    said = refused(make("services: {postgres: {image: '127.0.0.1:9/nobody/has-it:1'}}"), "postgres")
+    stack = make("services: {postgres: {image: '127.0.0.1:9/nobody/has-it:1'}}")
+    said = refused(stack, "postgres")
     assert "postgres: pulling its image" in said
     assert "can neither be pulled nor built" in said
     assert "RUNTIME=native" in said
+    assert runtime_choice.owner(stack.settings.pinline_data) is None, "it can be: nothing was started"
 
 
 def test_a_container_without_enough_memory_is_told_as_such(make: Make) -> None:
@@ -89,7 +91,27 @@ def test_one_service_comes_up_shows_its_state_and_goes_with_its_data(make: Make)
     stack.down()
     assert not runtime_choice.docker_runs(stack.settings.user_id)
     assert volumes(stack) == [volume]
+    label = f"com.docker.compose.project={stack.settings.user_id}"
+    engine.docker("volume", "create", "--label", label, f"{stack.settings.user_id}_of_an_override")
     stack.env["YES"] = "1"
     stack.run("-m", "pinline", "reset")
     assert volumes(stack) == []
     assert list(stack.settings.pinline_data.iterdir()) == []
+
+
+def test_the_stack_of_another_checkout_is_left_alone(make: Make, tmp_path: Path) -> None:
+    stack, other = make(""), tmp_path / "other"
+    other.mkdir()
+    project = "com.docker.compose.project"
+    labels = [f"{project}={stack.settings.user_id}", f"{project}.working_dir={other}"]
+    words = [word for label in labels for word in ("--label", label)]
+    container = engine.docker("create", *words, stack.compose.services()["postgres"].image).strip()
+    stack.env["YES"] = "1"
+    try:
+        for command in ("up", "down", "reset"):
+            done = stack.run("-m", "pinline", command, check=False)
+            assert done.returncode == 1
+            assert f"are those of the checkout {other}" in done.stderr
+            assert "COMPOSE_PROJECT_NAME" in done.stderr
+    finally:
+        engine.docker("rm", container)

@@ -80,7 +80,8 @@ def test_an_address_elsewhere_moves_no_port_and_is_refused_where_the_stack_has_t
     local = {name: service(name, ports=(1,)) for name in ("s3", "kafka", "spark")}
     told = preflight.address_problems(settings, local)
     assert [text.split(" is ")[0] for text in told] == ["KAFKA_BOOTSTRAP_SERVERS", "AWS_ENDPOINT_URL_S3"]
-    assert preflight.address_problems(settings, {"spark": local["spark"]}) == []
+    on_aws = settings.model_copy(update={"spark_remote": "sc://databricks.example:443"})
+    assert preflight.address_problems(on_aws, {"spark": local["spark"]}) == [], "beside AWS's Kafka and S3"
 
 
 def test_compose_sees_the_values_that_the_commands_see_whatever_signs_are_in_them(settings: Settings) -> None:
@@ -281,6 +282,17 @@ def test_the_setting_that_moves_a_port_is_known(settings: Settings) -> None:
 def test_an_unknown_service_is_named_with_the_known_ones() -> None:
     with pytest.raises(SettingsError, match=r"unknown service broker\. Valid: kafka, s3"):
         stack.choose({"kafka": service(), "s3": service("s3")}, ["broker"])
+
+
+def test_a_service_comes_with_what_it_needs() -> None:
+    all_of_them = {
+        "s3": service("s3"),
+        "kafka": service(),
+        "init": service("init", needs=("kafka",)),
+        "sink": service("sink", needs=("init", "not-in-this-profile")),
+    }
+    assert list(stack.choose(all_of_them, ["sink"])) == ["kafka", "init", "sink"]
+    assert list(stack.choose(all_of_them, [])) == list(all_of_them)
 
 
 def test_a_builds_lines_tell_how_far_each_image_is() -> None:

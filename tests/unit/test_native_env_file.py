@@ -55,6 +55,15 @@ def test_a_deleted_endpoint_means_aws_and_is_not_added_back(tmp_path: Path, exam
     assert envfile.ensure(file, example) == []
 
 
+def test_keys_that_were_deleted_with_the_endpoint_mean_boto3s_own(tmp_path: Path, example: Path) -> None:
+    example.write_text(f"{EXAMPLE}AWS_ACCESS_KEY_ID=pinline\nAWS_SECRET_ACCESS_KEY=\n")
+    file = tmp_path / ".env"
+    file.write_text("USER_ID=me\nRDS_PASSWORD=chosen\nKAFKA_PARTITIONS=1\n")
+    assert envfile.ensure(file, example) == []
+    file.write_text(f"{file.read_text()}AWS_ENDPOINT_URL_S3=http://127.0.0.1:4566\n")
+    assert envfile.ensure(file, example) == ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+
+
 def test_a_setting_that_is_commented_out_is_left_so(tmp_path: Path, example: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("USER_ID=me\nRDS_PASSWORD=chosen\n# KAFKA_PARTITIONS=3\n")
