@@ -34,6 +34,10 @@ _ADDRESSES = {
 """Services that the commands of this machine find by a setting."""
 
 
+_ADDRESSES_ON_AWS = ("KAFKA_BOOTSTRAP_SERVERS", "RDS_HOST", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_KINESIS")
+"""What containers read as it stands in `.env` when nothing stands in for AWS."""
+
+
 def problems(
     settings: Settings,
     services: Mapping[str, Service],
@@ -41,14 +45,18 @@ def problems(
     docker: Engine,
     *,
     needs_images: bool,
+    on_account: bool,
 ) -> list[str]:
-    """Return all that would keep `services` from starting; `found` are the containers that are there already."""
+    """Return all that would keep `services` from starting; `found` are the containers that are there already.
+
+    `on_account`: whether AWS's own take the place of what stands in for them (compose.aws.yaml).
+    """
     own = frozenset(port for container in found if container.state == "running" for port in container.ports)
     return [
         *preflight.key_problems(),
         *memory_problems(docker),
         *disk_problems(docker.root, DISK_BYTES + (IMAGES_BYTES if needs_images else 0)),
-        *address_problems(settings, services),
+        *(account_problems(settings) if on_account else address_problems(settings, services)),
         *port_problems(settings, services, own),
     ]
 
@@ -73,12 +81,7 @@ def disk_problems(root: Path, needed: int) -> list[str]:
 
 
 def address_problems(settings: Settings, services: Mapping[str, Service]) -> list[str]:
-    """Services of this machine that the settings don't point at: they would run, and nobody would ask them.
-
-    Beside AWS's own (compose.aws.yaml) they may be asked or not.
-    """
-    if "s3" not in services and "kafka" not in services:
-        return []
+    """Services of this machine that the settings don't point at: they would run, and nobody would ask them."""
     found = []
     for name, setting in _ADDRESSES.items():
         if name not in services or not services[name].ports or local_address(settings, setting):
@@ -91,6 +94,16 @@ def address_problems(settings: Settings, services: Mapping[str, Service]) -> lis
             "COMPOSE_FILE=compose.yaml:compose.aws.yaml"
         )
     return found
+
+
+def account_problems(settings: Settings) -> list[str]:
+    """Addresses of this machine where containers look for AWS's: in a container they are the container's own."""
+    return [
+        f"{setting} is {getattr(settings, setting.lower())}, and containers look for AWS's there: set it in "
+        f"{env_file()} (docs/aws.md says where to find it)"
+        for setting in _ADDRESSES_ON_AWS
+        if local_address(settings, setting)
+    ]
 
 
 def port_problems(settings: Settings, services: Mapping[str, Service], own: frozenset[int]) -> list[str]:

@@ -41,10 +41,14 @@ def up(settings: Settings, only: Sequence[str], tell: Tell) -> None:
     docker = engine.engine()
     compose = Compose(settings, complete=True)
     _refuse_anothers(compose)
-    services = choose(compose.services(), only)
+    everything = compose.services()
+    services = choose(everything, only)
     before = compose.containers()
     needs_images = not images.are_there(settings, services)
-    if found := preflight.problems(settings, services, before, docker, needs_images=needs_images):
+    on_account = everything.keys().isdisjoint({"s3", "kafka"})
+    if found := preflight.problems(
+        settings, services, before, docker, needs_images=needs_images, on_account=on_account
+    ):
         raise StateError("\n".join(["the stack can't start:", *(f"  - {text}" for text in found)]))
     replaced = images.ensure(settings, compose, services, tell) if needs_images else []
     runtime_choice.take(settings.pinline_data, "docker")

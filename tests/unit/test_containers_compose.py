@@ -80,8 +80,22 @@ def test_an_address_elsewhere_moves_no_port_and_is_refused_where_the_stack_has_t
     local = {name: service(name, ports=(1,)) for name in ("s3", "kafka", "spark")}
     told = preflight.address_problems(settings, local)
     assert [text.split(" is ")[0] for text in told] == ["KAFKA_BOOTSTRAP_SERVERS", "AWS_ENDPOINT_URL_S3"]
-    on_aws = settings.model_copy(update={"spark_remote": "sc://databricks.example:443"})
-    assert preflight.address_problems(on_aws, {"spark": local["spark"]}) == [], "beside AWS's Kafka and S3"
+
+
+def test_where_aws_takes_the_place_of_services_an_address_of_this_machine_is_refused(
+    make_settings: MakeSettings,
+) -> None:
+    of_aws = {
+        "aws_endpoint_url_s3": None,
+        "aws_endpoint_url_kinesis": None,
+        "kafka_bootstrap_servers": "b-1:9098",
+        "rds_host": "db.example",
+    }
+    assert preflight.account_problems(make_settings(**of_aws)) == []
+    local = make_settings(**{**of_aws, "kafka_bootstrap_servers": "127.0.0.1:9092"})
+    (told,) = preflight.account_problems(local)
+    assert told.startswith("KAFKA_BOOTSTRAP_SERVERS is 127.0.0.1:9092")
+    assert "docs/aws.md" in told
 
 
 def test_compose_sees_the_values_that_the_commands_see_whatever_signs_are_in_them(settings: Settings) -> None:
