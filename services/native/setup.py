@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import stat
 import subprocess
@@ -219,15 +220,28 @@ def _has_packages(stamps: Stamps, extra: str, version: str) -> bool:
 
 
 def install_notebooks(local: Path, stamps: Stamps, tell: Tell) -> None:
-    """Install JupyterLab into `.venv`, which `make notebooks` alone needs."""
+    """Install JupyterLab into `.venv`, which `make notebooks` alone needs.
+
+    Beside containers `.venv` has Spark's client, whose files all of Spark would overwrite.
+    """
     requirements = ROOT / "requirements" / "notebooks.txt"
     lab = next((VENV / "lib").glob("python3*/site-packages/jupyterlab"), None)
     if lab and stamps.holds("notebooks", digest(requirements)):
         return
     tell("packages of requirements/notebooks.txt")
-    command = [find_uv(local), "pip", "install", "--python", VENV / "bin" / "python", "--require-hashes"]
-    run([*command, "-r", requirements], "installing requirements/notebooks.txt", **uv_environment(local))
+    wanted = requirements.read_text()
+    if stamps.value("python").startswith("host "):
+        wanted = without_package(wanted, "pyspark")
+    file = local / "notebooks.txt"
+    file.write_text(wanted)
+    command = [find_uv(local), "pip", "install", "--python", VENV / "bin" / "python", "--require-hashes", "--no-deps"]
+    run([*command, "-r", file], "installing requirements/notebooks.txt", **uv_environment(local))
     stamps.set("notebooks", digest(requirements))
+
+
+def without_package(requirements: str, package: str) -> str:
+    """Return pinned requirements without one package: its line, and the indented ones that go on from it."""
+    return re.sub(rf"^{re.escape(package)}==.*\n(?:[ \t].*\n)*", "", requirements, flags=re.MULTILINE)
 
 
 def install_airflow(local: Path, stamps: Stamps, tell: Tell) -> None:

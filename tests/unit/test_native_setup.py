@@ -95,6 +95,17 @@ def test_packages_for_tests_serve_everything_and_those_beside_containers_only_th
     assert served("host") == ["host"]
 
 
+def test_a_package_is_left_out_with_its_hashes(setup: ModuleType) -> None:
+    pinned = (ROOT / "requirements" / "notebooks.txt").read_text()
+    found = setup.without_package(pinned, "pyspark")
+    assert "pyspark==" not in found
+    before = [line for line in pinned.splitlines() if line and not line[0].isspace()]
+    assert [line for line in found.splitlines() if line and not line[0].isspace()] == [
+        line for line in before if not line.startswith("pyspark==")
+    ]
+    assert len(pinned) - len(found) < 400
+
+
 @pytest.mark.parametrize(("runtime", "extra"), [("docker", "host"), ("native", "native")])
 def test_what_is_set_up_is_what_the_runtime_needs(
     setup: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str, extra: str
