@@ -14,6 +14,7 @@ _LAKE = (
     "integration/test_workspace_runs.py",
     "integration/test_replay_quarantine.py",
     "integration/test_stream_upkeep.py",
+    "integration/test_lake_forgotten.py",
 )
 _STREAM = (
     "integration/test_stream.py",
