@@ -488,7 +488,7 @@ MUTATIONS = (
                 "            if False:",
             ),
         ),
-        ("tests/unit/test_kinesis_source_frontier.py -k resumes", f"{_SOURCE} -k read_again"),
+        ("tests/unit/test_kinesis_source_frontier.py -k resumes", f"{_SOURCE} -k read_again_ends"),
     ),
     Mutation(
         "source: children are read before their parents are",
@@ -510,7 +510,7 @@ MUTATIONS = (
                 "",
             ),
         ),
-        (f"{_SOURCE} -k read_again",),
+        (f"{_SOURCE} -k read_again_ends",),
     ),
     Mutation(
         "source: what was trimmed is no loss",
