@@ -217,8 +217,8 @@ def test_a_batch_that_is_read_again_ends_where_it_did_though_more_is_there(kines
     stream = unique_stream(1, cloud)
     put(cloud, stream, b"1", b"2", b"3")
     with consuming(source_options(kinesis.url, stream)) as consumer:
-        while len(consumer.rows) < 3:
-            consumer.step(ReadMaxRows(1), crash=True)
+        for _ in range(3):
+            wait_until(lambda: consumer.step(ReadMaxRows(1), crash=True) > 0, 20, "the next batch is there")
         assert [[row["data"] for row in batch] for batch in consumer.batches] == [[b"1"], [b"2"], [b"3"]]
 
 
