@@ -154,7 +154,8 @@ def test_a_merged_shard_waits_for_both_parents(kinesis: Kinesis) -> None:
     cloud.merge_shards(StreamName=stream, ShardToMerge=FIRST, AdjacentShardToMerge="shardId-000000000001")
     wait_active(cloud, stream)
     put(cloud, stream, b"child")
-    with consuming(source_options(kinesis.url, stream)) as consumer:
+    # a record a call: shards take turns, so a child that didn't wait would come between
+    with consuming(source_options(kinesis.url, stream, records_per_fetch=1)) as consumer:
         rows = consumer.read(52, ReadMaxRows(10))
         assert rows[-1]["data"] == b"child"
         assert set(consumer.shards) == {"shardId-000000000002"}

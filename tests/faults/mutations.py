@@ -499,7 +499,7 @@ MUTATIONS = (
                 "    return True",
             ),
         ),
-        (f"{_SOURCE} -k merged_shard_waits",),
+        ("tests/unit/test_kinesis_source_frontier.py", f"{_SOURCE} -k merged_shard_waits"),
     ),
     Mutation(
         "source: a batch that is read again ends at the tip of now",
