@@ -381,7 +381,7 @@ MUTATIONS = (
     ),
     Mutation(
         "batch: silver is forgotten behind a progress that is not",
-        (("spark/lakehouse/tables.py", "(is_silver_gone and", "(False and"),),
+        (("spark/lakehouse/tables.py", "    if not broken and any(", "    if False and any("),),
         (f"{_FORGOTTEN} -k set_aside",),
     ),
     Mutation(
