@@ -26,19 +26,19 @@ def everything(settings: Settings) -> object:
 def test_what_is_left_of_the_lake_is_set_aside_and_the_next_batch_makes_all_of_it_anew(
     lake_settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Writes that came late: first one to silver and one of the answers, then all but silver, of which data is left."""
+    """Writes that came late: first a commit to silver and to an answer, and data without one; then all but silver."""
     put_all(lake_settings, many_rows(ROWS))
     assert batch.run(lake_settings)
     before = everything(lake_settings)
     late = [late_commit(lake_settings, "lake/silver/user"), late_commit(lake_settings, "lake/gold/q1")]
-    forget(lake_settings, "lake/", late)
+    forget(lake_settings, "lake/", late + data_of(lake_settings, "silver.pin"))
     assert batch.run(lake_settings)
     assert everything(lake_settings) == before
     for table, key in zip(("silver.user", "gold.q1"), late, strict=True):
         assert [left.rpartition("/")[2] for left in left_of(lake_settings, table)] == [key.rpartition("/")[2]]
     assert "S3 has forgotten a part of the lake: silver.user is made anew" in capsys.readouterr().err
 
-    forget(lake_settings, "lake/silver/", data_of(lake_settings, "silver.pin"))
+    forget(lake_settings, "lake/silver/")
     assert batch.run(lake_settings), "silver is filled again, though its progress was complete"
     assert everything(lake_settings) == before
     assert not batch.run(lake_settings)
