@@ -26,6 +26,10 @@ ROOT = Path(__file__).resolve().parent.parent
 WHERE: dict[Name, str] = {"docker": "in containers", "native": "as processes of this machine"}
 _OTHER: dict[Name, Name] = {"docker": "native", "native": "docker"}
 
+PROJECT_LABEL = "com.docker.compose.project"
+CHECKOUT_LABEL = f"{PROJECT_LABEL}.working_dir"
+"""What Compose writes on everything that it makes, and on containers."""
+
 _OWNER_FILE = "runtime"
 _LONGEST_SOCKET_PATH = 100
 """Linux takes 107 bytes."""
@@ -124,8 +128,8 @@ def docker_runs(project: str) -> bool:
     """Tell whether a container of this checkout's Compose project runs."""
     if shutil.which("docker") is None:
         return False
-    labels = (f"project={project}", f"project.working_dir={ROOT}")
-    filters = [word for label in labels for word in ("--filter", f"label=com.docker.compose.{label}")]
+    labels = (f"{PROJECT_LABEL}={project}", f"{CHECKOUT_LABEL}={ROOT}")
+    filters = [word for label in labels for word in ("--filter", f"label={label}")]
     return bool(_asked("docker", "ps", "--quiet", *filters)[1].strip())
 
 

@@ -28,7 +28,6 @@ PORTS = {
 """What compose.yaml publishes a service on, and the setting whose address it is taken from."""
 
 MAIN_FILE = "compose.yaml"
-PROJECT = "pinline"
 _REPLACED = 5
 """Containers replaced one after the other, between questions."""
 _HERE = ("127.0.0.1", "localhost")
@@ -94,7 +93,6 @@ class Compose:
         self._file = ROOT / outside.get("PINLINE_ENV_FILE", ".env")
         dotenv = dotenv_values(self._file, interpolate=False)
         self._files = files_of(outside.get("COMPOSE_FILE") or dotenv.get("COMPOSE_FILE") or MAIN_FILE)
-        self.project = outside.get("COMPOSE_PROJECT_NAME") or dotenv.get("COMPOSE_PROJECT_NAME") or PROJECT
         profiles = outside.get("COMPOSE_PROFILES", dotenv.get("COMPOSE_PROFILES"))
         self._environment = environment(settings, outside, profiles, complete=complete)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from pinline import runtime_choice
 from pinline.errors import PinlineError
+from pinline.runtime_choice import CHECKOUT_LABEL, PROJECT_LABEL
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
@@ -114,15 +115,14 @@ def holder(port: int) -> str | None:
 
 def checkouts(project: str) -> set[Path]:
     """Return the folders from which the containers of a Compose project were made."""
-    label = "com.docker.compose.project"
-    form = f'{{{{.Label "{label}.working_dir"}}}}'
-    found = docker("ps", "--all", "--filter", f"label={label}={project}", "--format", form, check=False)
+    form = f'{{{{.Label "{CHECKOUT_LABEL}"}}}}'
+    found = docker("ps", "--all", "--filter", f"label={PROJECT_LABEL}={project}", "--format", form, check=False)
     return {Path(line) for line in found.splitlines() if line}
 
 
 def remove_volumes(project: str) -> None:
     """Remove the volumes that a Compose project has. Raises PinlineError, which names one that is in use."""
-    found = docker("volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={project}").split()
+    found = docker("volume", "ls", "--quiet", "--filter", f"label={PROJECT_LABEL}={project}").split()
     if found:
         docker("volume", "rm", *found)
 

@@ -40,7 +40,7 @@ def up(settings: Settings, only: Sequence[str], tell: Tell) -> None:
     """
     docker = engine.engine()
     compose = Compose(settings, complete=True)
-    _refuse_anothers(compose)
+    _refuse_anothers()
     everything = compose.services()
     services = choose(everything, only)
     before = compose.containers()
@@ -60,7 +60,7 @@ def up(settings: Settings, only: Sequence[str], tell: Tell) -> None:
 def down(settings: Settings, tell: Tell, *, volumes: bool = False) -> None:
     """Stop and remove the containers, of every profile; with `volumes` their data too."""
     compose = Compose(settings)
-    _refuse_anothers(compose)
+    _refuse_anothers()
     log = _log(settings)
     process = compose.start(log, "--profile", "*", "down", "--remove-orphans", *(["--volumes"] if volumes else []))
     seen: set[str] = set()
@@ -78,15 +78,16 @@ def down(settings: Settings, tell: Tell, *, volumes: bool = False) -> None:
         cause = causes.of_command(said := _tail(log), "stopping the containers")
         raise PinlineError(f"stopping the containers failed: {cause.text}\n{said}\nTry: {cause.do}")
     if volumes:  # Compose knows those of the files that it is given, and the stack may have been started with others
-        engine.remove_volumes(compose.project)
+        engine.remove_volumes(runtime_choice.project_name(env_file()))
 
 
-def _refuse_anothers(compose: Compose) -> None:
+def _refuse_anothers() -> None:
     """Raise StateError if the project's containers were made from another checkout that is there: whose data it is."""
-    for folder in engine.checkouts(compose.project):
+    project = runtime_choice.project_name(env_file())
+    for folder in engine.checkouts(project):
         if folder.exists() and folder.resolve() != ROOT.resolve():
             raise StateError(
-                f"the containers of the Compose project {compose.project!r} are those of the checkout {folder}: this "
+                f"the containers of the Compose project {project!r} are those of the checkout {folder}: this "
                 "one would replace them or delete their data. Stop them there (make down), or give this one a name and "
                 f"ports of its own: COMPOSE_PROJECT_NAME and the ports in {env_file()}"
             )

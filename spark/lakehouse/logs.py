@@ -7,6 +7,7 @@ comes after it is then all there is of a table: a commit without those before it
 """
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ SET_ASIDE = "lake/_set_aside/"
 
 _BEGINNING = re.compile(r"0{20}\.json|\d{20}\.checkpoint\..*")
 """A log is read from version 0, or from a checkpoint of a later one."""
+_PARALLEL = 8
 _PAGE = 10
 """The beginning is among the first files by name."""
 
@@ -33,14 +35,24 @@ class Log(Enum):
     MISSING = "is not there, though the table's folder holds objects"
 
 
+def prefix(table: str) -> str:
+    """Return how the keys of a table such as `silver.pin`, or of a schema, begin."""
+    return f"lake/{table.replace('.', '/', 1)}/"
+
+
 def found(s3: "S3Client", settings: Settings, schema: str) -> dict[str, Log]:
     """Return the log of each folder of a schema in which there are objects."""
-    prefix = f"lake/{schema}/"
+    place = prefix(schema)
     with s3_errors(settings):
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=settings.bucket, Prefix=prefix, Delimiter="/")
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=settings.bucket, Prefix=place, Delimiter="/")
         folders = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", [])]
-    logs = {folder.removeprefix(prefix).rstrip("/"): _log(s3, settings, folder) for folder in folders}
-    return {name: log for name, log in logs.items() if log is not None}
+    with ThreadPoolExecutor(_PARALLEL) as pool:  # every step of the batch asks for some twenty
+        logs = list(pool.map(lambda folder: _log(s3, settings, folder), folders))
+    return {
+        folder.removeprefix(place).rstrip("/"): log
+        for folder, log in zip(folders, logs, strict=True)
+        if log is not None
+    }
 
 
 def _log(s3: "S3Client", settings: Settings, folder: str) -> Log | None:
@@ -62,7 +74,7 @@ def set_aside(s3: "S3Client", settings: Settings, table: str) -> str:
 
     The log goes first: a move that is cut off leaves a table of which it shows that it can't be read.
     """
-    source = f"lake/{table.replace('.', '/', 1)}/"
+    source = prefix(table)
     target = f"{SET_ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%S%f}/{table}/"
     with s3_errors(settings):
         for key, _ in list_keys(s3, settings, source):

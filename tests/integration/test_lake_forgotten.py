@@ -30,7 +30,7 @@ def test_what_is_left_of_the_lake_is_set_aside_and_the_next_batch_makes_all_of_i
     put_all(lake_settings, many_rows(ROWS))
     assert batch.run(lake_settings)
     before = everything(lake_settings)
-    late = [late_commit(lake_settings, "lake/silver/user"), late_commit(lake_settings, "lake/gold/q1")]
+    late = [late_commit(lake_settings, "silver.user"), late_commit(lake_settings, "gold.q1")]
     forget(lake_settings, "lake/", late + data_of(lake_settings, "silver.pin"))
     assert batch.run(lake_settings)
     assert everything(lake_settings) == before

@@ -107,7 +107,7 @@ def test_what_s3_has_forgotten_under_the_job_is_read_from_kinesis_again(running:
     """S3 is emptied, and the job's last writes come after that: the only entry of a log, data without its commit."""
     settings, quarantine = running.settings, running.quarantine()
     keys = {event.name: running.keys(event.name) for event in EVENTS}
-    table = f"lake/stream/{PIN.stream_table(settings.user_id)}"
+    table = f"stream.{PIN.stream_table(settings.user_id)}"
     late = [late_commit(settings, table), f"{checkpoint.EVENTS}commits/{_names(running, 'commits/')[-1]}"]
     late += data_of(settings, f"stream.{GEO.stream_table(settings.user_id)}")
     forget(settings, "lake/", late)
@@ -117,9 +117,7 @@ def test_what_s3_has_forgotten_under_the_job_is_read_from_kinesis_again(running:
     running.ready()
     assert {event.name: running.keys(event.name) for event in EVENTS} == {name: [*keys[name], 800] for name in keys}
     assert running.quarantine() == quarantine
-    assert [key.rpartition("/")[2] for key in left_of(settings, f"stream.{PIN.stream_table(settings.user_id)}")] == [
-        late[0].rpartition("/")[2]
-    ]
+    assert [key.rpartition("/")[2] for key in left_of(settings, table)] == [late[0].rpartition("/")[2]]
     running.is_balanced()
 
 

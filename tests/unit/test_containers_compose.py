@@ -80,6 +80,7 @@ def test_an_address_elsewhere_moves_no_port_and_is_refused_where_the_stack_has_t
     local = {name: service(name, ports=(1,)) for name in ("s3", "kafka", "spark")}
     told = preflight.address_problems(settings, local)
     assert [text.split(" is ")[0] for text in told] == ["KAFKA_BOOTSTRAP_SERVERS", "AWS_ENDPOINT_URL_S3"]
+    assert preflight.address_problems(settings, {"spark": local["spark"]}) == []
 
 
 def test_where_aws_takes_the_place_of_services_an_address_of_this_machine_is_refused(
