@@ -14,6 +14,7 @@ from rich.console import Console
 from lakehouse import progress, tables
 from lakehouse.jobs import check, publish, quality, questions, silver
 from lakehouse.lease import Lease, Process, new_run
+from lakehouse.progress import Progress
 from lakehouse.session import compile_queries, first_lines
 from lakehouse.step import WAIT_SECONDS
 from lakehouse.tables import Lake, side_by_side
@@ -71,9 +72,10 @@ def run(settings: Settings, *, wait_seconds: float = WAIT_SECONDS) -> bool:
         if work.is_none:
             lease.release("nothing new")
             return False
-        compile_queries(lake.spark, progress.rows_done(lake) + work.new_rows)
+        so_far = progress.look(lake)
+        compile_queries(lake.spark, so_far.rows + work.new_rows)
         try:
-            _steps(lake, lease, work, display)
+            _steps(lake, lease, work, so_far, display)
         except BaseException as error:
             with suppress(PySparkException):  # a server that is gone can't note it; the first error is the one to show
                 lease.release("failed", f"{type(error).__name__}: {error}"[:1000])
@@ -81,13 +83,13 @@ def run(settings: Settings, *, wait_seconds: float = WAIT_SECONDS) -> bool:
     return True
 
 
-def _steps(lake: Lake, lease: Lease, work: check.Work, display: Display) -> None:
+def _steps(lake: Lake, lease: Lease, work: check.Work, so_far: Progress, display: Display) -> None:
     if any(work.new_objects.values()):
         with display.step("silver") as tell:
             loaded: dict[str, silver.Loaded] = {}
 
             def load_one(name: str) -> None:
-                loaded[name] = silver.load(lake, EVENT_BY_NAME[name], lease.run, tell)
+                loaded[name] = silver.load(lake, EVENT_BY_NAME[name], lease.run, tell, so_far=so_far)
 
             side_by_side(load_one, EVENT_BY_NAME, len(EVENTS) if work.new_bytes <= _SIDE_BY_SIDE_BYTES else 1)
             tell("; ".join(f"{event.name}: {loaded[event.name]}" for event in EVENTS))

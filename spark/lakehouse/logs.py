@@ -6,13 +6,16 @@ comes after it is then all there is of a table: a commit without those before it
 (DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION). What is left is moved out of the way, never deleted.
 """
 
+import json
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pinline.object_store import list_keys, s3_errors
+from pinline.object_store import lines, list_keys, s3_errors
 from pinline.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ SET_ASIDE = "lake/_set_aside/"
 
 _BEGINNING = re.compile(r"0{20}\.json|\d{20}\.checkpoint\..*")
 """A log is read from version 0, or from a checkpoint of a later one."""
+_COMMIT = re.compile(r"\d{20}\.json")
 _PARALLEL = 8
 _PAGE = 10
 """The beginning is among the first files by name."""
@@ -33,6 +37,16 @@ class Log(Enum):
     WHOLE = "can be read from its beginning"
     TRUNCATED = "has lost its beginning"
     MISSING = "is not there, though the table's folder holds objects"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a commit says of itself: the `commitInfo` action of Delta's protocol."""
+
+    version: int
+    operation: str
+    metrics: dict[str, str]
+    """Such as `numOutputRows`; which there are depends on the operation."""
 
 
 def prefix(table: str) -> str:
@@ -53,6 +67,19 @@ def found(s3: "S3Client", settings: Settings, schema: str) -> dict[str, Log]:
         for folder, log in zip(folders, logs, strict=True)
         if log is not None
     }
+
+
+def commits(s3: "S3Client", settings: Settings, table: str) -> Iterator[Commit]:
+    """Yield the commits of a table such as `silver.pin`, the last one first, as far back as its log goes.
+
+    `DESCRIBE HISTORY` says the same in a job of Spark's.
+    """
+    folder = f"{prefix(table)}_delta_log/"
+    names = [key.removeprefix(folder) for key, _ in list_keys(s3, settings, folder)]
+    for name in sorted(filter(_COMMIT.fullmatch, names), reverse=True):
+        actions = map(json.loads, lines(s3, settings, folder + name))
+        info: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+        yield Commit(int(name.removesuffix(".json")), info.get("operation", ""), info.get("operationMetrics", {}))
 
 
 def _log(s3: "S3Client", settings: Settings, folder: str) -> Log | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
 
 from lakehouse.tables import Lake
-from pinline.events import EventName, EventType
+from pinline.events import EVENTS, EventName, EventType
 
 
 @dataclass(frozen=True)
@@ -42,22 +42,24 @@ class Counts:
         )
 
 
-def done(lake: Lake, event: EventType) -> dict[int, str]:
-    """Return the key of the last object of each partition that is in silver."""
-    return all_done(lake).get(event.name, {})
+@dataclass(frozen=True)
+class Progress:
+    """How far silver is."""
+
+    last_objects: dict[EventName, dict[int, str]]
+    """Of each partition of an event the key of the last object that is in silver."""
+    rows: int
+    """How many rows were read in all."""
 
 
-def all_done(lake: Lake) -> dict[EventName, dict[int, str]]:
-    """Return `done` of every event."""
-    last: dict[EventName, dict[int, str]] = {}
-    for row in lake.read("ops.progress").groupBy("event", "partition").agg(F.max("last_object").alias("key")).collect():
-        last.setdefault(row.event, {})[row.partition] = row.key
-    return last
-
-
-def rows_done(lake: Lake) -> int:
-    """Return how many rows were read in all."""
-    return lake.read("ops.progress").agg(F.sum("rows_read").alias("n")).collect()[0].n or 0
+def look(lake: Lake) -> Progress:
+    """Return how far silver is."""
+    each = lake.read("ops.progress").groupBy("event", "partition")
+    rows = each.agg(F.max("last_object").alias("key"), F.sum("rows_read").alias("rows")).collect()
+    last_objects: dict[EventName, dict[int, str]] = {event.name: {} for event in EVENTS}
+    for row in rows:
+        last_objects[row.event][row.partition] = row.key
+    return Progress(last_objects, sum(row.rows for row in rows))
 
 
 def advance(

@@ -39,7 +39,7 @@ def run_alone(
     try:
         lake = tables.open_lake(load())
         tables.create(lake)
-        compile_queries(lake.spark, progress.rows_done(lake))
+        compile_queries(lake.spark, progress.look(lake).rows)
         lease = Lease(lake, arguments.run)
         lease.acquire(wait_seconds=arguments.wait, tell=lambda text: print(text, flush=True))
         with lease:

@@ -98,6 +98,12 @@ class Lake:
         reader = self.spark.read.format("delta")
         return (reader if version is None else reader.option("versionAsOf", version)).load(self.path(table))
 
+    def keep(self, view: str, frame: DataFrame) -> DataFrame:
+        """Return `frame` as a view that is kept in memory until `unpersist`: the server analyses its plan once, not in
+        each query on it."""
+        frame.createOrReplaceTempView(view)
+        return self.spark.table(view).persist()
+
     def append(self, table: str, rows: Sequence[tuple[object, ...]], columns: str, stamp: str) -> None:
         """Append rows with `columns` (DDL) as one file; the column `stamp` gets the server's time."""
         frame = self.spark.createDataFrame(list(rows), columns).withColumn(stamp, F.current_timestamp())

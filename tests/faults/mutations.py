@@ -357,8 +357,8 @@ MUTATIONS = (
         (
             (
                 "spark/lakehouse/published.py",
-                "    return all(published_versions.get(question) == versions for question in QUESTIONS)",
-                "    return True",
+                "        return all(self.versions.get(question) == versions for question in QUESTIONS)",
+                "        return True",
             ),
         ),
         (f"{_LAKE} -k gold_next",),

@@ -43,13 +43,13 @@ class Work:
 
 def look(lake: Lake) -> Work:
     """Compare S3 with `ops.progress`, and silver's versions with `ops.published`."""
-    done = progress.all_done(lake)
-    new = {e.name: list(bronze.new_objects(lake.s3, lake.settings, e, done.get(e.name, {}))) for e in EVENTS}
+    last = progress.look(lake).last_objects
+    new = {e.name: list(bronze.new_objects(lake.s3, lake.settings, e, last[e.name])) for e in EVENTS}
     versions: Versions = published.last_changes(lake)
     return Work(
         {name: len(objects) for name, objects in new.items()},
         sum(item.size for objects in new.values() for item in objects),
-        published.is_current(published.published(lake), versions),
+        published.published(lake).are_of(versions),
     )
 
 

@@ -12,9 +12,22 @@ _COMPACT_EVERY = 50
 def publish(lake: Lake, lease: Lease) -> str:
     """Copy the answers that aren't published yet; returns what was done."""
     versions = lease.pinned()
-    is_new = not published.is_current(published.published(lake), versions)
+    before = published.published(lake)
+    is_new = not before.are_of(versions)
     if is_new:
-        packed = lake.read("gold_next.answers")
+        _copy_answers(lake)
+        fault.after(lake.settings, "gold")
+    published.record(lake, lease.run, versions)
+    fault.after(lake.settings, "published")
+    if (before.times + 1) % _COMPACT_EVERY == 0:
+        tables.compact(lake)
+    lease.release("done")
+    return f"{len(QUESTIONS)} answers published" if is_new else "the answers were published already"
+
+
+def _copy_answers(lake: Lake) -> None:
+    packed = lake.keep("packed_answers", lake.read("gold_next.answers"))
+    try:
         columns = {row.question: row.columns for row in packed.select("question", "columns").collect()}
 
         def copy(question: str) -> None:
@@ -25,13 +38,8 @@ def publish(lake: Lake, lease: Lease) -> str:
             fault.after(lake.settings, f"gold:{question}")
 
         side_by_side(copy, QUESTIONS)
-        fault.after(lake.settings, "gold")
-    published.record(lake, lease.run, versions)
-    fault.after(lake.settings, "published")
-    if published.publications(lake) % _COMPACT_EVERY == 0:
-        tables.compact(lake)
-    lease.release("done")
-    return f"{len(QUESTIONS)} answers published" if is_new else "the answers were published already"
+    finally:
+        packed.unpersist()
 
 
 def publish_once(lake: Lake, lease: Lease) -> str:

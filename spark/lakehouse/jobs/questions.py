@@ -14,9 +14,8 @@ from lakehouse.tables import QUESTIONS, Lake
 from pinline.events import EVENTS
 
 
-def answer(lake: Lake, lease: Lease) -> Versions:
-    """Pin silver's versions and write the answers of them to `gold_next`; answers that are there already stay."""
-    versions = published.last_changes(lake)
+def answer(lake: Lake, lease: Lease, versions: Versions) -> None:
+    """Pin silver's `versions` and write the answers of them to `gold_next`."""
     lease.pin(versions)
     kept = answers.define_views(lake.spark, {e.name: lake.read(f"silver.{e.name}", versions[e.name]) for e in EVENTS})
     try:
@@ -30,16 +29,15 @@ def answer(lake: Lake, lease: Lease) -> Versions:
         for frame in reversed(kept):
             frame.unpersist()
     fault.after(lake.settings, "gold_next")
-    return versions
 
 
 def answer_if_needed(lake: Lake, lease: Lease) -> str:
     """Do `answer` unless the published answers are those of silver's versions; returns what was done."""
     versions = published.last_changes(lake)
-    if published.is_current(published.published(lake), versions):
+    if published.published(lake).are_of(versions):
         lease.pin(versions)
         return "silver has no new row: the answers stay"
-    versions = answer(lake, lease)
+    answer(lake, lease, versions)
     told = ", ".join(f"{name} {version}" for name, version in versions.items())
     return f"{len(QUESTIONS)} answers of silver versions {told}"
 

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
 from lakehouse import bronze, fault, progress
 from lakehouse.bronze import BronzeObject
 from lakehouse.cleaning import clean
-from lakehouse.progress import Counts
+from lakehouse.progress import Counts, Progress
 from lakehouse.schemas import ORIGIN, SILVER
 from lakehouse.step import run_alone
 from lakehouse.tables import Lake, commit, literal
@@ -31,10 +31,18 @@ class Loaded:
         return f"{self.objects} objects: {self.counts}" if self.objects else "nothing new"
 
 
-def load(lake: Lake, event: EventType, run: str, tell: Callable[[str], None] = lambda _: None) -> Loaded:
-    """Load all new objects of `event`, chunk by chunk."""
+def load(
+    lake: Lake,
+    event: EventType,
+    run: str,
+    tell: Callable[[str], None] = lambda _: None,
+    *,
+    so_far: Progress | None = None,
+) -> Loaded:
+    """Load all new objects of `event`, chunk by chunk; `so_far`: what the run has read of progress under its lease."""
     loaded = Loaded()
-    new = bronze.new_objects(lake.s3, lake.settings, event, progress.done(lake, event))
+    last_objects = (so_far or progress.look(lake)).last_objects[event.name]
+    new = bronze.new_objects(lake.s3, lake.settings, event, last_objects)
     for chunk in bronze.chunks(new):
         counts = _load_chunk(lake, event, run, chunk)
         loaded.objects += len(chunk)
@@ -44,14 +52,14 @@ def load(lake: Lake, event: EventType, run: str, tell: Callable[[str], None] = l
 
 
 def _load_chunk(lake: Lake, event: EventType, run: str, chunk: list[BronzeObject]) -> dict[int, Counts]:
-    cleaned = _keep(
-        lake, f"cleaned_{event.name}", clean(bronze.read_lines(lake.spark, lake.settings, event, chunk), event)
+    cleaned = lake.keep(
+        f"cleaned_{event.name}", clean(bronze.read_lines(lake.spark, lake.settings, event, chunk), event)
     )
     try:
         low, high = cleaned.agg(F.min("ind"), F.max("ind")).collect()[0]
         in_reach = F.lit(False) if low is None else F.col("ind").between(low, high)
         silver = lake.read(f"silver.{event.name}").where(in_reach)
-        judged = _keep(lake, f"judged_{event.name}", judge(cleaned, silver, event))
+        judged = lake.keep(f"judged_{event.name}", judge(cleaned, silver, event))
         try:
             by_verdict = judged.groupBy("_partition", "verdict")
             rows = by_verdict.agg(F.count("*").alias("n"), F.count_if("fresh").alias("fresh")).collect()
@@ -69,12 +77,6 @@ def _load_chunk(lake: Lake, event: EventType, run: str, chunk: list[BronzeObject
     progress.advance(lake, event, run, {item.partition: item.key for item in chunk}, counts)
     fault.after(lake.settings, f"progress:{event.name}")
     return counts
-
-
-def _keep(lake: Lake, view: str, frame: DataFrame) -> DataFrame:
-    """Return `frame` as a view that is kept in memory: the server analyses its plan once, not in each query on it."""
-    frame.createOrReplaceTempView(view)
-    return lake.spark.table(view).persist()
 
 
 def judge(cleaned: DataFrame, silver: DataFrame, event: EventType) -> DataFrame:
