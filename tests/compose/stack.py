@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -56,16 +56,21 @@ class ContainerStack(Stack):
         """A service's containers."""
         return of_service(self.compose.containers(), service)
 
-    def wait_healthy(self, *services: str, seconds: float = 240) -> None:
-        """Wait until each container of the services is healthy."""
+    def wait_healthy(self, *services: str) -> None:
+        """Wait until Docker calls each container of the services healthy."""
+        self._wait(services, lambda container: (container.state, container.health) == ("running", "healthy"))
 
-        def are_healthy() -> bool:
+    def wait_answers(self, *services: str) -> None:
+        """Wait until the health check of each container of the services, asked now, is content. Docker itself asks only
+        every few seconds."""
+        self._wait(services, _answers)
+
+    def _wait(self, services: Sequence[str], is_well: Callable[[Container], bool]) -> None:
+        def are_well() -> bool:
             found = [container for name in services for container in self.containers_of(name)]
-            return len(found) >= len(services) and all(
-                (container.state, container.health) == ("running", "healthy") for container in found
-            )
+            return len(found) >= len(services) and all(map(is_well, found))
 
-        wait_until(are_healthy, seconds, f"{', '.join(services)} are healthy", log=lambda: self.log(*services))
+        wait_until(are_well, 240, f"{', '.join(services)} are healthy", log=lambda: self.log(*services))
 
     def log(self, *services: str) -> str:
         """The end of what the services said."""
@@ -74,7 +79,7 @@ class ContainerStack(Stack):
     def close(self) -> None:
         """Leave no container and no volume, whatever happened."""
         self.compose.run(
-            "removing the stack", "--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "5"
+            "removing the stack", "--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "0"
         )
 
 
@@ -83,6 +88,12 @@ def inspect(*names: str, kind: str = "container") -> list[dict[str, Any]]:
     command = ["docker", "inspect", "--type", kind, *names]
     found: list[dict[str, Any]] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return found
+
+
+def _answers(container: Container) -> bool:
+    kind, *words = inspect(container.id)[0]["Config"]["Healthcheck"]["Test"]
+    command = ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words
+    return not subprocess.run(["docker", "exec", container.id, *command], capture_output=True, check=False).returncode
 
 
 @contextmanager

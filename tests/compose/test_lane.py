@@ -62,7 +62,7 @@ def test_status_and_logs_tell_of_containers_as_of_processes(stack: ContainerStac
 def test_several_gateways_and_sinks_share_the_work(stack: ContainerStack) -> None:
     scaled = ("--scale", "gateway=2", "--scale", "sink=3")
     stack.compose.run("scaling", "up", "--detach", "--no-recreate", *scaled, "gateway", "sink")
-    stack.wait_healthy("gateway", "sink")
+    stack.wait_answers("gateway", "sink")
     assert [len(stack.containers_of(name)) for name in ("gateway", "sink")] == [2, 3]
     before = acknowledged(stack)
     emulate(stack, 100)
@@ -76,7 +76,7 @@ def test_each_container_restarted_in_turn_under_load_loses_and_doubles_nothing(s
         for service in (*_FORWARDED, *_ORCHESTRATING):
             stack.compose.run(f"restarting {service}", "restart", "--no-deps", service)
             if service in _FORWARDED:
-                stack.wait_healthy(service)
+                stack.wait_answers(service)
             wait_for_more(stack, load, f"events are accepted after the restart of {service}")
         load.process.send_signal(signal.SIGINT)
         load.wait(120)
