@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from lakehouse import batch, inspect, published, rebuild, results, tables
+from lakehouse import batch, inspect, logs, published, rebuild, results, tables
 from lakehouse.jobs import silver
 from lakehouse.jobs.quality import QualityError
 from lakehouse.lease import Lease, Process
@@ -94,6 +94,19 @@ def test_duplicates_change_no_row_of_silver_so_the_answers_stay(lake_settings: S
     put_object(lake_settings, USER, 3, [user_row(2, date_joined="2016-01-02 03:04:05"), user_row(1)])
     assert load(lake_settings).counts == Counts(duplicate=2)
     assert (users(lake_settings), published.last_changes(lake)) == before
+
+
+def test_a_tables_commits_are_those_that_delta_tells_of(lake_settings: Settings) -> None:
+    for offset in range(3):
+        put_object(lake_settings, USER, offset, [user_row(offset)])
+        load(lake_settings)
+    lake = tables.open_lake(lake_settings)
+    lake.sql("OPTIMIZE {table}", "silver.user").collect()
+    told = lake.sql("DESCRIBE HISTORY {table}", "silver.user").collect()
+    assert [row.operation for row in told] == ["OPTIMIZE", "MERGE", "MERGE", "MERGE", "CREATE TABLE"]
+    found = list(logs.commits(lake.s3, lake.settings, "silver.user"))
+    assert found == [logs.Commit(row.version, row.operation, row.operationMetrics or {}) for row in told]
+    assert published.last_changes(lake)["user"] == told[1].version
 
 
 def test_the_same_key_with_other_content_is_a_key_conflict_and_the_first_stays(lake_settings: Settings) -> None:
