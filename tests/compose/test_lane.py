@@ -83,9 +83,7 @@ def test_each_container_restarted_in_turn_under_load_loses_and_doubles_nothing(s
     if spooled(stack):
         emulate(stack, 1)
     stack.wait_healthy(*_FORWARDED, *_ORCHESTRATING)
-    stack.run("-m", "pinline", "wait", "--timeout", "300", seconds=360)
-    stack.run(*BATCH, seconds=900)
-    assert_balanced(stack)
+    assert_balanced_after_a_batch(stack)
 
 
 def wait_for_more(stack: ContainerStack, load: Command, what: str) -> None:
@@ -105,7 +103,14 @@ def test_after_down_and_up_everything_is_there_again(stack: ContainerStack) -> N
     before = acknowledged(stack)
     emulate(stack, 50)
     assert acknowledged(stack) == before + 300
+    assert_balanced_after_a_batch(stack)
+
+
+def assert_balanced_after_a_batch(stack: ContainerStack) -> None:
+    """What a batch has taken in is balanced."""
     stack.run("-m", "pinline", "wait", "--timeout", "300", seconds=360)
+    stack.run(*BATCH, seconds=900)
+    assert_balanced(stack)
 
 
 def assert_balanced(stack: ContainerStack) -> None:
