@@ -30,6 +30,13 @@ class Lab:
         """Ask its API."""
         return HTTP.get(f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": f"token {token}"}, timeout=10)
 
+    def answers(self) -> bool:
+        """Whether it answers; it says where it listens a moment before it does."""
+        try:
+            return self.get("/api/status", self.token).status_code == 200
+        except httpx.ConnectError:
+            return False
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
@@ -40,7 +47,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with (folder / "lab.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment(values), stdout=log, stderr=log)
     try:
-        yield Lab(port, _token(folder, process))
+        started = Lab(port, _token(folder, process))
+        wait_until(started.answers, 30, "JupyterLab answers", log=(folder / "lab.log").read_text)
+        yield started
     finally:
         process.terminate()
         process.wait(20)
@@ -56,7 +65,6 @@ def _token(folder: Path, process: "subprocess.Popen[bytes]") -> str:
 
 
 def test_it_listens_on_this_machine_and_wants_its_token(lab: Lab) -> None:
-    wait_until(lambda: lab.get("/api/status", lab.token).status_code == 200, 30, "JupyterLab answers")
     assert lab.get("/api/contents", "wrong").status_code == 403
     assert lab.get("/api/contents", lab.token).status_code == 200
 
