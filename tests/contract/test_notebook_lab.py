@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from websocket import create_connection
 
 from tests.fixtures.backends import free_port, wait_until
-from tests.fixtures.http import HTTP
+from tests.fixtures.http import HTTP, status_of
 from tests.fixtures.lake import environment
 
 pytestmark = pytest.mark.contract
@@ -26,16 +25,9 @@ class Lab:
     port: int
     token: str
 
-    def get(self, path: str, token: str) -> httpx.Response:
-        """Ask its API."""
-        return HTTP.get(f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": f"token {token}"}, timeout=10)
-
-    def answers(self) -> bool:
-        """Whether it answers; it says where it listens a moment before it does."""
-        try:
-            return self.get("/api/status", self.token).status_code == 200
-        except httpx.ConnectError:
-            return False
+    def status(self, path: str, token: str) -> int:
+        """The status that its API answers with."""
+        return status_of(f"http://127.0.0.1:{self.port}{path}", {"Authorization": f"token {token}"}, timeout=10)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +40,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         process = subprocess.Popen(command, env=environment(values), stdout=log, stderr=log)
     try:
         started = Lab(port, _token(folder, process))
-        wait_until(started.answers, 30, "JupyterLab answers", log=(folder / "lab.log").read_text)
+        # it says where it listens a moment before it does
+        wait_until(
+            lambda: started.status("/api/status", started.token) == 200,
+            30,
+            "JupyterLab answers",
+            log=(folder / "lab.log").read_text,
+        )
         yield started
     finally:
         process.terminate()
@@ -65,8 +63,8 @@ def _token(folder: Path, process: "subprocess.Popen[bytes]") -> str:
 
 
 def test_it_listens_on_this_machine_and_wants_its_token(lab: Lab) -> None:
-    assert lab.get("/api/contents", "wrong").status_code == 403
-    assert lab.get("/api/contents", lab.token).status_code == 200
+    assert lab.status("/api/contents", "wrong") == 403
+    assert lab.status("/api/contents", lab.token) == 200
 
 
 def test_its_kernels_find_what_a_run_finds(lab: Lab) -> None:

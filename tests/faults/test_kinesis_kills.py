@@ -7,13 +7,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 from botocore.exceptions import ClientError
 
 from pinline.settings import Settings
 from tests.fixtures.backends import free_port, running, wait_until
-from tests.fixtures.http import HTTP
+from tests.fixtures.http import HTTP, status_of
 from tests.fixtures.kinesis import FAST, StartKinesis, unique_stream, wait_active
 from tests.fixtures.kinesis_traffic import Reader, Writer, require_exactly_once
 
@@ -155,14 +154,7 @@ def test_it_starts_before_kafka_and_says_that_it_is_not_ready() -> None:
     command = [sys.executable, "-m", "kinesis", "--bootstrap-servers", f"127.0.0.1:{free_port()}", "--port", str(port)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-
-        def healthy() -> bool:
-            try:
-                return HTTP.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
-            except httpx.HTTPError:
-                return False
-
-        wait_until(healthy, 20, "the process answers")
+        wait_until(lambda: status_of(f"http://127.0.0.1:{port}/healthz") == 200, 20, "the process answers")
         answer = HTTP.get(f"http://127.0.0.1:{port}/readyz", timeout=10)
         assert (answer.status_code, answer.json()["status"]) == (503, "unready")
     finally:
