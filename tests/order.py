@@ -1,4 +1,4 @@
-"""Which tests one worker runs, and in which order: those that share a Spark server together, the longest first."""
+"""Which tests one worker runs, and in which order: those that share a Spark server together, the long ones first."""
 
 from typing import Any
 
@@ -23,25 +23,35 @@ _STREAM = (
     "faults/test_kinesis_source.py",
 )
 _ALONE = (
-    "integration/test_native_whole_stack.py",
-    "integration/test_scale.py",
-    "faults/test_stack.py",
     "e2e/test_batch_path.py",
-    "faults/test_random_requests.py",
+    "faults/test_stack.py",
+    "integration/test_scale.py",
+)
+_WAIT = (
+    "integration/test_replay_dead_letters.py",
     "faults/test_sink_deaths.py",
-    "e2e/test_switch.py",
-    "integration/test_native_stack.py",
     "faults/test_sink_log_and_bucket.py",
+    "integration/test_native_stack.py",
+    "faults/test_gateway.py",
+    "faults/test_kinesis_kills.py",
+    "contract/test_gateway_lifecycle.py",
+    "integration/test_kinesis_source_property.py",
+    "integration/test_emulator_streaming.py",
+    "integration/test_replay_streams.py",
+    "faults/test_emulator.py",
+    "integration/test_sink_end_to_end.py",
+)
+"""They wait more than they work: beside a unit that works, not beside each other at the end."""
+_WORK = (
+    "faults/test_random_requests.py",
+    "e2e/test_switch.py",
     "contract/test_airflow_operators.py",
     "integration/test_notebook_runs.py",
-    "integration/test_replay_dead_letters.py",
-    "faults/test_gateway.py",
-    "faults/test_emulator.py",
-    "faults/test_kinesis_kills.py",
-    "integration/test_seed_load.py",
+    "contract/test_kinesis_source_reader.py",
+    "contract/test_gateway_anything.py",
 )
-_UNITS = (_DAGS, _LAKE, _STREAM, *((file,) for file in _ALONE))
-"""Files that one worker runs, the unit that takes longest first. Every other file is a unit, and comes after these."""
+_UNITS = (_DAGS, _LAKE, _STREAM, *((file,) for file in (*_ALONE, *_WAIT, *_WORK)))
+"""Files that one worker runs, the units that take longest first. Every other file is a unit, and comes after these."""
 
 _RANK = {file: (rank, place) for rank, unit in enumerate(_UNITS) for place, file in enumerate(unit)}
 

@@ -19,11 +19,17 @@ dbutils.notebook.exit("done with " + dbutils.widgets.get("who"))
 BOTH = (False, True)
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where Airflow's database is; to make it takes longer than a task."""
+    return tmp_path_factory.mktemp("airflow")
+
+
 @pytest.fixture
-def at_workspace(airflow_settings: Settings, workspace: Workspace) -> Settings:
+def at_workspace(airflow_settings: Settings, workspace: Workspace, data: Path) -> Settings:
     """Airflow's settings with the workspace as its Databricks."""
     host = {"databricks_host": workspace.url, "databricks_token": workspace.settings.databricks_token}
-    return airflow_settings.model_copy(update=host)
+    return airflow_settings.model_copy(update={**host, "pinline_data": data})
 
 
 def task(name: str, operator: str, *, deferrable: bool, **arguments: Any) -> dict[str, Any]:

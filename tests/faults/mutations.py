@@ -339,7 +339,7 @@ MUTATIONS = (
     Mutation(
         "stack: the supervisor doesn't restart what died",
         (("services/native/supervise.py", 'autorestart="true"', 'autorestart="false"'),),
-        ("tests/integration/test_native_stack.py -k killed_service", "tests/faults/test_stack.py -k s3"),
+        ("tests/integration/test_native_stack.py -k killed_service", "tests/faults/test_stack.py -k 'middle and s3'"),
     ),
     Mutation(
         "batch: quarantined rows are inserted without looking",
@@ -350,7 +350,7 @@ MUTATIONS = (
                 "ON false",
             ),
         ),
-        (f"{_LAKE} -k quarantine:user",),
+        (f"{_LAKE} -k what_kills",),
     ),
     Mutation(
         "batch: the answers are taken for current",
@@ -361,7 +361,7 @@ MUTATIONS = (
                 "        return True",
             ),
         ),
-        (f"{_LAKE} -k gold_next",),
+        (f"{_LAKE} -k what_kills",),
     ),
     Mutation(
         "batch: a dead holder of the lease is not noticed",

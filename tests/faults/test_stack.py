@@ -1,25 +1,35 @@
-"""Each back end is killed in the middle of `emulate` and of `batch` on a whole stack, and restarted."""
+"""All services of the embedded stack at once: each is killed, comes back, and the pipeline goes on.
+
+The back ends are killed in the middle of `emulate` and of `batch`.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.faults.load import BATCH, EMULATE, accounting, acknowledged, command
-from tests.fixtures.backends import BATCH_PATH, Stack, embedded_stack, wait_until
+from tests.fixtures.backends import AIRFLOW, PIPELINE, Stack, embedded_stack, wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.e2e, pytest.mark.timeout(1800)]
 
+BACK_ENDS = ("mysql", "kafka", "s3", "spark")
+OTHERS = tuple(service for service in PIPELINE if service not in BACK_ENDS)
 COUNT = 1500
-RECORDS = 3 * COUNT
+FEW = 20
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with embedded_stack(tmp_path_factory.mktemp("stack"), *BATCH_PATH, kafka_partitions=3) as running:
+    with embedded_stack(tmp_path_factory.mktemp("stack"), kafka_partitions=3) as running:
         yield running
 
 
-@pytest.mark.parametrize("service", ["mysql", "kafka", "s3", "spark"])
+def test_everything_is_ready_and_doctor_agrees(stack: Stack) -> None:
+    assert stack.run("-m", "native", "status").returncode == 0
+    assert stack.run("-m", "native", "doctor").returncode == 0
+
+
+@pytest.mark.parametrize("service", BACK_ENDS)
 def test_restarted_in_the_middle_of_emulate_and_of_batch_both_end_and_accounting_is_balanced(
     stack: Stack, service: str
 ) -> None:
@@ -30,7 +40,7 @@ def test_restarted_in_the_middle_of_emulate_and_of_batch_both_end_and_accounting
         assert not emulate.ended, emulate.said
         killed = stack.kill(service)
         assert emulate.wait(300) == 0, emulate.said
-    assert acknowledged(stack) - before >= RECORDS
+    assert acknowledged(stack) - before >= 3 * COUNT
     stack.wait_ready(service, after=killed)
     stack.run("-m", "pinline", "wait")
 
@@ -48,3 +58,31 @@ def test_restarted_in_the_middle_of_emulate_and_of_batch_both_end_and_accounting
         assert service != "spark", "a batch can't have been at work without its server"
     balanced, found = accounting(stack)
     assert balanced, found
+
+
+@pytest.mark.parametrize("service", OTHERS)
+def test_a_killed_service_is_restarted_and_the_pipeline_goes_on(stack: Stack, service: str) -> None:
+    killed = stack.kill(service)
+    assert stack.wait_ready(service, after=killed) != killed
+    stack.run(*EMULATE, "--mode", "both", "--count", str(FEW), "--rate", "0")
+
+
+def test_airflows_killed_processes_come_back(stack: Stack) -> None:
+    killed = {service: stack.kill(service) for service in AIRFLOW}
+    for service, pid in killed.items():
+        assert stack.wait_ready(service, after=pid) != pid
+
+
+def test_after_the_kills_all_that_was_posted_is_in_the_lake(stack: Stack) -> None:
+    stack.run("-m", "pinline", "wait")
+    stack.run(*BATCH)
+    balanced, found = accounting(stack)
+    assert balanced, found
+    for event in found.values():
+        assert event["kafka_records"] >= len(BACK_ENDS) * COUNT + len(OTHERS) * FEW
+        assert event["stream"]["acknowledged_records"] >= len(OTHERS) * FEW
+
+
+def test_down_leaves_no_process(stack: Stack) -> None:
+    stack.down()
+    assert stack.processes() == []

@@ -16,7 +16,7 @@ from pinline.settings import ROOT, Settings
 from tests.fixtures.backends import wait_until
 from tests.fixtures.course import FOLDER, STUDENT, upload_keys
 from tests.fixtures.kinesis import Kinesis, unique_stream
-from tests.fixtures.lake import put_object
+from tests.fixtures.lake import put_object, rows_written
 from tests.fixtures.notebooks import StartNotebook
 from tests.fixtures.stream import record
 
@@ -69,16 +69,16 @@ def test_the_streaming_notebook_fills_its_tables_until_it_is_cancelled(
     lake = tables.open_lake(course)
     run = start_notebook(FOLDER / "transforming_and_querying_the_streaming_data.py", course)
     run.wait_for("streaming")
-    names = [f"{STUDENT}_geo_table", f"{STUDENT}_user_table"]
+    names = [f"notebook.{STUDENT}_geo_table", f"notebook.{STUDENT}_user_table"]
 
     def rows() -> list[int]:
         assert run.code is None, run.result
-        found = tables.existing(lake, "notebook")
-        return [lake.read(f"notebook.{name}").count() if name in found else 0 for name in names]
+        return [rows_written(course, name) for name in names]
 
     wait_until(lambda: rows() == [4, 4], 120, "both tables hold all records")
     assert run.cancel().result["state"] == "CANCELED"
-    place = lake.read(f"notebook.{names[0]}").orderBy("ind").first()
+    assert [lake.read(name).count() for name in names] == [4, 4]
+    place = lake.read(names[0]).orderBy("ind").first()
     assert (place.country, place.coordinates) == ("Niue", [1.5, 2.5])
 
 

@@ -3,15 +3,16 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
+from lakehouse.tables import Lake
 from pinline import aws, object_store
 from pinline.events import EVENTS
 from tests.fixtures.backends import free_port, wait_until
 from tests.fixtures.course import notebook
+from tests.fixtures.lake import rows_written
 from tests.fixtures.stream import Stream
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -19,12 +20,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 EVENT_COUNT = 20
 
 
-def rows(spark: SparkSession, stream: Stream, event: str) -> list[Any]:
-    """The rows of a table of the notebook's; none while it isn't there."""
-    place = f"lake/notebook/{stream.settings.user_id}_{event}_table"
-    if not any(key.endswith(".json") for key in _keys(stream, f"{place}/_delta_log/0")):
-        return []
-    return spark.read.format("delta").load(f"s3a://{stream.settings.bucket}/{place}").orderBy("ind").collect()
+def table(stream: Stream, event: str) -> str:
+    """A table of the notebook's."""
+    return f"notebook.{stream.settings.user_id}_{event}_table"
 
 
 def _keys(stream: Stream, prefix: str) -> list[str]:
@@ -57,14 +55,14 @@ def test_the_streaming_notebook_fills_its_tables_with_credentials_changed_only(
     more = {"spark_remote": settings.spark_remote} if session == "connect" else {"spark_ui_port": free_port()}
     filled_in = {"ACCESS_KEY": "test", "SECRET_KEY": "test", "UserId": settings.user_id}
     with notebook("streaming.py", tmp_path, settings, filled_in, **more) as (process, log):
-        for event in EVENTS:
-            wait_until(
-                lambda name=event.name: process.poll() is not None or len(rows(spark, stream, name)) >= EVENT_COUNT,  # type: ignore[misc]
-                120,
-                f"the notebook's table of {event.name} holds all events",
-            )
+
+        def are_full() -> bool:
             assert process.poll() is None, log.read_text()[-4000:]
-    found = {event.name: rows(spark, stream, event.name) for event in EVENTS}
+            return all(rows_written(settings, table(stream, event.name)) >= EVENT_COUNT for event in EVENTS)
+
+        wait_until(are_full, 240, "the notebook's tables hold all events")
+    lake = Lake(spark, settings)
+    found = {event.name: lake.read(table(stream, event.name)).orderBy("ind").collect() for event in EVENTS}
     for event in EVENTS:
         assert [row.ind for row in found[event.name]] == list(range(EVENT_COUNT))
     assert found["pin"][0].follower_count == 2000

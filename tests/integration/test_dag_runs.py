@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 
 from native.airflow import FOLDER
 from pinline.airflow import USER, Airflow, DagRun
-from pinline.settings import ROOT
+from pinline.settings import ROOT, Settings
 from tests.fixtures import course
 from tests.fixtures.airflow import dag_test
 from tests.fixtures.backends import AIRFLOW, Stack, embedded_stack, free_port, unique_user_id, wait_until
@@ -40,7 +40,7 @@ _SILVER = " UNION ALL ".join(
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack with 300 events in its bucket, which one run has brought to gold."""
+    """A stack with 300 events in its bucket."""
     folder = tmp_path_factory.mktemp("dag")
     root = folder / "workspace"
     shutil.copytree(ROOT / "spark", root, ignore=shutil.ignore_patterns("__pycache__"))
@@ -49,9 +49,22 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     services = ("s3", "spark", "workspace", *AIRFLOW)
     with embedded_stack(folder, *services, user_id=user_id, workspace_root=root) as running:
         put_all(running.settings, events(0, 300))
-        done = running.run(*DAG)
-        assert "The answers: make results" in done.stdout
         yield running
+
+
+@pytest.fixture(scope="module")
+def filled(stack: Stack) -> Stack:
+    """The stack, whose events a run has brought to gold."""
+    if stack.run("-m", "lakehouse.results", check=False).returncode:
+        stack.run(*DAG)
+    return stack
+
+
+@pytest.fixture(scope="module")
+def beside(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of an Airflow beside the stack's: its database is its own."""
+    folder = tmp_path_factory.mktemp("beside")
+    return stack.settings.model_copy(update={"pinline_data": folder, "airflow_port": free_port()})
 
 
 def fill_in(source: Path, target: Path, user_id: str) -> None:
@@ -69,12 +82,6 @@ def events(begin: int, end: int) -> dict[str, list[Row]]:
     for pin in rows["pin"]:
         pin["follower_count"] = str(pin["follower_count"]).replace("1.5k", "15k")
     return rows
-
-
-def put_more(stack: Stack, turn: int) -> None:
-    """Put the next hundred events into the bucket, after those of the turns before."""
-    begin = 300 + 100 * turn
-    put_all(stack.settings, events(begin, begin + 100), first_offset=begin // 2)
 
 
 def lake(stack: Stack) -> str:
@@ -110,16 +117,7 @@ def wait_at_work(stack: Stack, *names: str) -> None:
         wait_until(are_at_work, 180, f"{' or '.join(names)} is at work")
 
 
-def test_three_runs_in_a_row_give_the_tables_of_one(stack: Stack) -> None:
-    first = lake(stack)
-    assert "Aruba" in first
-    for _ in range(2):
-        assert "nothing new" in stack.run(*DAG).stdout
-    assert lake(stack) == first
-
-
 def test_a_run_goes_on_when_the_scheduler_the_workspace_and_spark_are_killed_under_it(stack: Stack) -> None:
-    put_more(stack, 0)
     run = begin(stack)
     killed = {}
     for service, tasks in (
@@ -131,35 +129,45 @@ def test_a_run_goes_on_when_the_scheduler_the_workspace_and_spark_are_killed_und
         killed[service] = stack.kill(service)
     said, _ = run.communicate(timeout=480)
     assert run.returncode == 0, said
+    assert "The answers: make results" in said
     for service, was in killed.items():
         stack.wait_ready(service, after=was)
     assert "nothing new" in stack.run("-m", "lakehouse.batch").stdout
 
 
-def test_dag_test_runs_every_task(stack: Stack, tmp_path: Path) -> None:
-    put_more(stack, 1)
-    beside = stack.settings.model_copy(update={"pinline_data": tmp_path, "airflow_port": free_port()})
+def test_three_runs_in_a_row_give_the_tables_of_one(filled: Stack) -> None:
+    first = lake(filled)
+    assert "Aruba" in first
+    for _ in range(2):
+        assert "nothing new" in filled.run(*DAG).stdout
+    assert lake(filled) == first
+
+
+def test_dag_test_runs_every_task(stack: Stack, beside: Settings) -> None:
+    put_all(stack.settings, events(300, 400), first_offset=150)
     states = dag_test(beside, f"{stack.settings.user_id}_dag", FOLDER / "dags")
     skipped = {task for task, state in states.items() if state == "skipped"}
     assert skipped == {"empty"}, states
     assert {state for task, state in states.items() if task not in skipped} == {"success"}, states
 
 
-def test_a_failed_quality_check_publishes_nothing_and_says_why_until_a_full_refresh_repairs_it(stack: Stack) -> None:
-    before, right = answers(stack), lake(stack)
+def test_a_failed_quality_check_publishes_nothing_and_says_why_until_a_full_refresh_repairs_it(
+    filled: Stack,
+) -> None:
+    stack, right = filled, lake(filled)
     twice = "INSERT INTO silver.user SELECT * FROM silver.user ORDER BY ind LIMIT 1"
     stack.run("-m", "lakehouse.sql", twice)
     done = stack.run(*DAG, check=False)
     assert done.returncode == 1
     assert "keys stand twice in silver.user" in done.stderr
     assert "/tasks/quality" in done.stderr
-    assert answers(stack) == before
+    assert right.endswith(answers(stack))
     assert "The answers: make results" in stack.run(*DAG, "--full-refresh").stdout
     assert lake(stack) == right
 
 
-def test_upkeep_leaves_every_row_and_answer(stack: Stack) -> None:
-    before = lake(stack)
+def test_upkeep_leaves_every_row_and_answer(filled: Stack) -> None:
+    stack, before = filled, lake(filled)
     dag = f"{stack.settings.user_id}_upkeep_dag"
     with Airflow(stack.settings) as airflow:
         run = airflow.trigger(dag, {})
@@ -169,7 +177,7 @@ def test_upkeep_leaves_every_row_and_answer(stack: Stack) -> None:
     assert "nothing new" in stack.run("-m", "lakehouse.batch").stdout
 
 
-def test_the_courses_dag_runs_the_courses_notebook(stack: Stack, tmp_path: Path) -> None:
+def test_the_courses_dag_runs_the_courses_notebook(stack: Stack, beside: Settings, tmp_path: Path) -> None:
     settings = stack.settings
     course.upload_keys(settings)
     token = settings.databricks_token
@@ -180,7 +188,6 @@ def test_the_courses_dag_runs_the_courses_notebook(stack: Stack, tmp_path: Path)
     assert mounted.state is not None
     assert mounted.state.result_state is jobs.RunResultState.SUCCESS, mounted.state
 
-    beside = settings.model_copy(update={"pinline_data": tmp_path, "airflow_port": free_port()})
     fill_in(course.FOLDER, tmp_path / "student", settings.user_id)
     dag = f"{settings.user_id}_dag"
     (tmp_path / "dags").mkdir()
