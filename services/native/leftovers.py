@@ -25,7 +25,7 @@ def find(settings: Settings) -> list[psutil.Process]:
     return found
 
 
-def end(processes: Collection[psutil.Process], seconds: float = 30) -> list[psutil.Process]:
+def end(processes: Collection[psutil.Process], seconds: float) -> list[psutil.Process]:
     """End processes: ask, wait up to `seconds`, then kill. Returns those that would not go."""
     for process in processes:
         with contextlib.suppress(psutil.Error):

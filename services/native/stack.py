@@ -1,7 +1,6 @@
 """The whole stack: started in the order of what needs what, as parallel as it can be, stopped the other way round."""
 
 import hashlib
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +27,8 @@ Tell = Callable[[str, str], None]
 _DEADLINE = 180.0
 _MOST_STARTS = 4
 _POLL = 0.1
+_SERVICE_SECONDS, _ORPHAN_SECONDS = 30.0, 3.0
+"""How long what is asked to end may take, before it is killed."""
 
 
 def up(settings: Settings, services: Mapping[str, Service], tell: Tell) -> None:
@@ -39,7 +40,7 @@ def up(settings: Settings, services: Mapping[str, Service], tell: Tell) -> None:
     supervisor = supervise.connect(settings)
     if supervisor is None and (found := leftovers.find(settings)):
         tell("leftovers", f"ending {len(found)} processes of a stack whose supervisor is gone")
-        _end(found)
+        _end(found, _SERVICE_SECONDS)
     if found_problems := preflight.problems(settings, services.values()):
         raise StateError("\n".join(["the stack can't start:", *(f"  - {text}" for text in found_problems)]))
     runtime_choice.take(settings.pinline_data, "native")
@@ -60,10 +61,13 @@ def down(settings: Settings, services: Mapping[str, Service], tell: Tell) -> Non
             stage = {name for name in running if not any(name in services[other].needs for other in running)}
             _stop_stage(supervisor, stage, tell)
             running -= stage
+        daemon = psutil.Process(supervisor.pid())
         supervisor.shutdown()
-        wait_gone = [process for process in leftovers.find(settings) if process.pid != os.getpid()]
-        psutil.wait_procs(wait_gone, timeout=10)
-    _end(leftovers.find(settings))
+        psutil.wait_procs([daemon], timeout=10)
+        # of services that were killed, such as Airflow's executors, which don't listen; nothing is theirs to flush
+        _end(leftovers.find(settings), seconds=_ORPHAN_SECONDS)
+    else:
+        _end(leftovers.find(settings), seconds=_SERVICE_SECONDS)
 
 
 def _stop_stage(supervisor: Supervisor, stage: Iterable[str], tell: Tell) -> None:
@@ -79,8 +83,8 @@ def _stop_stage(supervisor: Supervisor, stage: Iterable[str], tell: Tell) -> Non
         time.sleep(_POLL if left else 0)
 
 
-def _end(processes: list[psutil.Process]) -> None:
-    if stuck := leftovers.end(processes):
+def _end(processes: list[psutil.Process], seconds: float) -> None:
+    if stuck := leftovers.end(processes, seconds):
         names = ", ".join(f"{process.name()} (pid {process.pid})" for process in stuck)
         raise StateError(f"these processes would not end: {names}. Try: kill -9 with their pids")
 
