@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,10 +32,9 @@ def make(folder: Path) -> None:
     """Make the archives in `folder`. Raises PinlineError, with what Java said, if one can't be made."""
     with tempfile.TemporaryDirectory(prefix="pinline-classes-") as temporary:
         settings = _settings(Path(temporary))
-        with _running("s3", settings):
+        with _running("s3", settings), ThreadPoolExecutor(len(_USES)) as pool:
             init.ensure_bucket(settings)
-            _archive("spark", settings, folder, _use_spark)
-        _archive("kafka", settings, folder, init.ensure_topics)
+            list(pool.map(lambda name: _archive(name, settings, folder, _USES[name]), _USES))
 
 
 def _settings(folder: Path) -> Settings:
@@ -75,6 +75,10 @@ def _use_spark(settings: Settings) -> None:
     lake.append("ops.published", [("q1", 1)], "question string, pin_version bigint", "published_at")
     lake.read("ops.published").groupBy("question").count().collect()
     lake.spark.stop()
+
+
+_USES: dict[str, Callable[[Settings], object]] = {"spark": _use_spark, "kafka": init.ensure_topics}
+"""What is archived, and how it is used before."""
 
 
 @contextmanager

@@ -64,8 +64,8 @@ def down(settings: Settings, services: Mapping[str, Service], tell: Tell) -> Non
         daemon = psutil.Process(supervisor.pid())
         supervisor.shutdown()
         psutil.wait_procs([daemon], timeout=10)
-        # what is left are children of services that were killed, such as Airflow's executors: they don't end when asked,
-        # and have nothing to flush
+        # what is left are children of services that were killed, such as Airflow's executors: they don't end when
+        # they are asked, and have nothing to flush
         _end(leftovers.find(settings), seconds=_ORPHAN_SECONDS)
     else:
         _end(leftovers.find(settings), seconds=_SERVICE_SECONDS)
