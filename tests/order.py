@@ -51,7 +51,7 @@ _WORK = (
     "contract/test_gateway_anything.py",
 )
 _UNITS = (_DAGS, _LAKE, _STREAM, *((file,) for file in (*_ALONE, *_WAIT, *_WORK)))
-"""Files that one worker runs, the units that take longest first. Every other file is a unit, and comes after these."""
+"""Files that one worker runs, in the order in which units are given out. Every other file is a unit, after these."""
 
 _RANK = {file: (rank, place) for rank, unit in enumerate(_UNITS) for place, file in enumerate(unit)}
 

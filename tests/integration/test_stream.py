@@ -220,6 +220,7 @@ def test_a_stream_deleted_under_the_job_is_named_and_made_again_it_needs_a_reset
     wait_until(lambda: "make stream-reset" in (running.status()["problem"] or ""), 60, "the job says what to do")
     running.stop()
     assert reset.reset(running.settings)
+    # the next test's start reads it, and all has to be balanced then
     running.put_events(902)
 
 
