@@ -21,6 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tests.fixtures.http import HTTP
+
 _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "proxy-connection", "expect"})
 _HELD_S = 120.0
 
@@ -138,6 +140,23 @@ def replies(status: int, body: bytes = b"", **headers: str) -> Fault:
         exchange.reply(Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body))
 
     return reply
+
+
+def passes_to(url: str) -> Fault:
+    """Return a fault that has another service answer, at `url`; the request's `Host` stays, which is signed."""
+
+    def ask(exchange: Exchange) -> None:
+        request = exchange.request
+        found = HTTP.request(
+            request.method, url + request.path, headers=_kept(request.headers), content=request.body, timeout=60
+        )
+        exchange.reply(Answer(found.status_code, _kept(found.headers), found.content))
+
+    return ask
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() not in _HOP}
 
 
 def without_header(name: str) -> Fault:
@@ -265,8 +284,7 @@ class _Connection(BaseHTTPRequestHandler):
             self._to.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._to.request(request.method, request.path, request.body or None, headers)
         found = self._to.getresponse()
-        kept = {name: value for name, value in found.getheaders() if name.lower() not in _HOP}
-        return Answer(found.status, kept, found.read())
+        return Answer(found.status, _kept(dict(found.getheaders())), found.read())
 
     def reply(self, request: Request, answer: Answer, share: float = 1) -> None:
         """Write an answer, or a share of its body."""
