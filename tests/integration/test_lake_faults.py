@@ -29,6 +29,8 @@ MOMENTS = [
     "published",
     "release",
 ]
+LEFT_BEHIND = MOMENTS[4:-1]
+"""Moments that a run comes to without a new event: the one before left answers that are older than silver."""
 
 
 def put_event(settings: Settings, ind: int, category: str = "art") -> None:
@@ -75,13 +77,16 @@ def is_right(settings: Settings, events: int) -> None:
 
 def test_what_kills_after_writes_leave_is_repaired_by_the_next_run(lake_settings: Settings) -> None:
     """Kills in turn: each run meets what the one before left, gets further, and leaves what it did to the next."""
-    for ind, moment in enumerate(MOMENTS):
-        put_event(lake_settings, ind)
+    events = 0
+    for moment in MOMENTS:
+        if moment not in LEFT_BEHIND:
+            put_event(lake_settings, events)
+            events += 1
         killed = process(lake_settings, pinline_fault=f"after:{moment}")
         output, _ = killed.communicate(timeout=900)
         assert killed.returncode == KILLED, (moment, output)
     batch.run(lake_settings)
-    is_right(lake_settings, len(MOMENTS))
+    is_right(lake_settings, events)
     assert not batch.run(lake_settings)
 
 
