@@ -15,6 +15,7 @@ _LAKE = (
     "integration/test_replay_quarantine.py",
     "integration/test_stream_upkeep.py",
     "integration/test_lake_forgotten.py",
+    "unit/test_lake_cleaning.py",
 )
 _STREAM = (
     "integration/test_stream.py",
