@@ -14,7 +14,7 @@ from pinline.cli.console import out
 from pinline.errors import DeadlineError, PinlineError, StateError, UnreachableError
 from pinline.settings import Settings
 
-_POLL_S = 0.5
+_POLL_S = 1.0
 _FOUND_S = 120.0
 _AWAY_S = 120.0
 _COLOURS = {
