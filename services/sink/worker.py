@@ -21,7 +21,8 @@ from sink.metrics import Metrics
 from sink.partition import PartitionWriter, Rules
 
 log = structlog.get_logger("sink")
-_POLL_MS = 50
+_POLL_MS, _IDLE_POLL_MS = 50, 250
+"""How long a poll waits for records while a writer has something to do, and while none has."""
 _ROUTINE_EVERY_S = 1.0
 _SHUTDOWN_S = 10.0
 
@@ -105,7 +106,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def run(self, stop: threading.Event) -> None:
         """Read and write until `stop` is set, then write what is held."""
         while not stop.is_set():
-            self._turn(_POLL_MS)
+            self._turn(_POLL_MS if self._busy or not all(w.idle for w in self._current()) else _IDLE_POLL_MS)
         deadline = self._clock() + _SHUTDOWN_S
         for writer in self._current():
             writer.shut_down()
