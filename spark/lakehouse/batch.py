@@ -58,14 +58,16 @@ def run(settings: Settings, *, wait_seconds: float = WAIT_SECONDS) -> bool:
     with display.step("check") as tell:
         lake = tables.open_lake(settings)
         tables.create(lake)
+        lease = Lease(lake, new_run("batch"), process=Process.this())
+        seen = lease.tag()
         work = check.look(lake)
         tell(str(work))
     if work.is_none:
         return False
-    lease = Lease(lake, new_run("batch"), process=Process.this())
     with display.step("lease") as tell:
         tell(f"run {lease.run}")
-        if lease.acquire(wait_seconds=wait_seconds, tell=tell):
+        waited = lease.acquire(wait_seconds=wait_seconds, tell=tell)
+        if waited or lease.replaced != seen:
             work = check.look(lake)
             tell(f"run {lease.run}, after the other one: {work}")
     with lease:

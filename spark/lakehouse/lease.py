@@ -94,9 +94,15 @@ class Lease:
     run: str
     seconds: int = SECONDS
     process: Process | None = None
+    replaced: str | None = None
+    """What `tag` was when this run took the lease."""
     _ended: threading.Event = field(default_factory=threading.Event)
     _renewal: threading.Thread | None = None
     _writing: threading.Lock = field(default_factory=threading.Lock)
+
+    def tag(self) -> str | None:
+        """Return the ETag of the lease as it is: another one later means that a run was at work since. None: no run."""
+        return self._get()[1]
 
     def acquire(self, *, wait_seconds: float, tell: Tell) -> bool:
         """Take the lease, or go on with it if the run has it. Returns whether another run was waited for.
@@ -169,6 +175,7 @@ class Lease:
             else:
                 return held
             if self._put(mine, tag):
+                self.replaced = tag
                 if held is not None and held.run != self.run and held.state == "running":
                     self._record(held, "lost")
                 return mine

@@ -364,6 +364,11 @@ MUTATIONS = (
         (f"{_LAKE} -k what_kills",),
     ),
     Mutation(
+        "batch: what another run did meanwhile is done again",
+        (("spark/lakehouse/batch.py", "        if waited or lease.replaced != seen:\n", "        if waited:\n"),),
+        ("tests/integration/test_lake_batch.py -k another_run_did",),
+    ),
+    Mutation(
         "batch: a dead holder of the lease is not noticed",
         (
             (

@@ -6,10 +6,11 @@ import sys
 import pytest
 
 from lakehouse import batch, inspect, logs, published, rebuild, results, tables
-from lakehouse.jobs import silver
+from lakehouse.jobs import check, publish, questions, silver
 from lakehouse.jobs.quality import QualityError
 from lakehouse.lease import Lease, Process
 from lakehouse.progress import Counts
+from lakehouse.tables import Lake
 from pinline.errors import PinlineError, StateError
 from pinline.events import EVENTS, GEO, USER, EventType
 from pinline.settings import Settings
@@ -213,6 +214,35 @@ def test_a_run_names_the_holder_of_the_lease_and_takes_an_expired_one(lake_setti
         first.pinned()
     second.release("done")
     assert {(row.run, row.state) for row in lake.read("ops.run").collect()} == {("first", "lost"), ("second", "done")}
+
+
+def test_what_another_run_did_while_this_one_looked_is_not_done_again(
+    lake_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other run has ended before this one asks for the lease."""
+    looked = []
+
+    def look(lake: Lake) -> check.Work:
+        looked.append(real(lake))
+        if len(looked) == 1:
+            other = Lease(lake, "other")
+            other.acquire(wait_seconds=0, tell=print)
+            for event in EVENTS:
+                silver.load(lake, event, other.run)
+            questions.answer_if_needed(lake, other)
+            publish.publish(lake, other)
+        return looked[-1]
+
+    real = check.look
+    monkeypatch.setattr(check, "look", look)
+    put_all(lake_settings, many_rows(10))
+    assert not batch.run(lake_settings)
+    assert [work.is_none for work in looked] == [False, True]
+    runs = tables.open_lake(lake_settings).read("ops.run").collect()
+    assert sorted((row.run.partition("-")[0], row.state) for row in runs) == [
+        ("batch", "nothing new"),
+        ("other", "done"),
+    ]
 
 
 def test_the_lease_of_a_dead_process_is_free_at_once(lake_settings: Settings) -> None:
