@@ -14,7 +14,7 @@ from rich.console import Console
 from lakehouse import progress, tables
 from lakehouse.jobs import check, publish, quality, questions, silver
 from lakehouse.lease import Lease, Process, new_run
-from lakehouse.progress import Progress
+from lakehouse.progress import Chunk, Progress
 from lakehouse.session import compile_queries, first_lines
 from lakehouse.step import WAIT_SECONDS
 from lakehouse.tables import Lake, side_by_side
@@ -23,7 +23,8 @@ from pinline.events import EVENT_BY_NAME, EVENTS
 from pinline.settings import Settings, load
 
 _SIDE_BY_SIDE_BYTES = 64 * 2**20
-"""Up to here the three events are loaded at once; more of them need the driver's memory one after another."""
+"""Up to here the three events are loaded at once, and their progress is one commit; more of them need the driver's
+memory one after another, and shouldn't be repeated after a kill."""
 
 
 class Display:
@@ -89,11 +90,22 @@ def _steps(lake: Lake, lease: Lease, work: check.Work, so_far: Progress, display
     if any(work.new_objects.values()):
         with display.step("silver") as tell:
             loaded: dict[str, silver.Loaded] = {}
+            done: list[Chunk] = []
+            are_few = work.new_bytes <= _SIDE_BY_SIDE_BYTES
 
             def load_one(name: str) -> None:
-                loaded[name] = silver.load(lake, EVENT_BY_NAME[name], lease.run, tell, so_far=so_far)
+                loaded[name] = silver.load(
+                    lake,
+                    EVENT_BY_NAME[name],
+                    lease.run,
+                    tell,
+                    so_far=so_far,
+                    done=done.append if are_few else None,
+                )
 
-            side_by_side(load_one, EVENT_BY_NAME, len(EVENTS) if work.new_bytes <= _SIDE_BY_SIDE_BYTES else 1)
+            side_by_side(load_one, EVENT_BY_NAME, len(EVENTS) if are_few else 1)
+            if done:
+                progress.advance(lake, lease.run, done)
             tell("; ".join(f"{event.name}: {loaded[event.name]}" for event in EVENTS))
     with display.step("questions") as tell:
         tell(questions.answer_if_needed(lake, lease))

@@ -3,13 +3,14 @@
 A row a chunk and partition, appended: the largest key of a partition is how far it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
 
+from lakehouse import fault
 from lakehouse.tables import Lake
-from pinline.events import EVENTS, EventName, EventType
+from pinline.events import EVENTS, EventName
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,17 @@ class Progress:
     """How many rows were read in all."""
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Objects of an event that are in silver."""
+
+    event: EventName
+    last_objects: Mapping[int, str]
+    """Of each partition the key of the last one."""
+    counts: Mapping[int, Counts]
+    """What became of each partition's rows."""
+
+
 def look(lake: Lake) -> Progress:
     """Return how far silver is."""
     each = lake.read("ops.progress").groupBy("event", "partition")
@@ -62,17 +74,19 @@ def look(lake: Lake) -> Progress:
     return Progress(last_objects, sum(row.rows for row in rows))
 
 
-def advance(
-    lake: Lake, event: EventType, run: str, last_objects: Mapping[int, str], counts: Mapping[int, Counts]
-) -> None:
-    """Write that `last_objects` (partition → key) are done; `counts`: what their rows became."""
+def advance(lake: Lake, run: str, chunks: Iterable[Chunk]) -> None:
+    """Write that `chunks` are done, all of them in one commit."""
+    done = list(chunks)
     rows = [
-        (event.name, partition, key, run, n.read, n.inserted, n.duplicate, n.quarantined)
-        for partition, key in last_objects.items()
-        for n in [counts[partition]]
+        (chunk.event, partition, key, run, n.read, n.inserted, n.duplicate, n.quarantined)
+        for chunk in done
+        for partition, key in chunk.last_objects.items()
+        for n in [chunk.counts[partition]]
     ]
     columns = (
         "event string, partition int, last_object string, run string, "
         "rows_read bigint, rows_inserted bigint, rows_duplicate bigint, rows_quarantined bigint"
     )
     lake.append("ops.progress", rows, columns, "written_at")
+    for chunk in done:
+        fault.after(lake.settings, f"progress:{chunk.event}")

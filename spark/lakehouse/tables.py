@@ -105,7 +105,7 @@ class Lake:
         return self.spark.table(view).persist()
 
     def append(self, table: str, rows: Sequence[tuple[object, ...]], columns: str, stamp: str) -> None:
-        """Append rows with `columns` (DDL) as one file; the column `stamp` gets the server's time."""
+        """Append rows with `columns` (DDL), a file a partition; the column `stamp` gets the server's time."""
         frame = self.spark.createDataFrame(list(rows), columns).withColumn(stamp, F.current_timestamp())
         frame.coalesce(1).write.format("delta").mode("append").save(self.path(table))
 

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812  # its name everywhere
 from lakehouse import bronze, fault, progress
 from lakehouse.bronze import BronzeObject
 from lakehouse.cleaning import clean
-from lakehouse.progress import Counts, Progress
+from lakehouse.progress import Chunk, Counts, Progress
 from lakehouse.schemas import ORIGIN, SILVER
 from lakehouse.step import run_alone
 from lakehouse.tables import Lake, commit, literal
@@ -38,13 +38,20 @@ def load(
     tell: Callable[[str], None] = lambda _: None,
     *,
     so_far: Progress | None = None,
+    done: Callable[[Chunk], None] | None = None,
 ) -> Loaded:
-    """Load all new objects of `event`, chunk by chunk; `so_far`: what the run has read of progress under its lease."""
+    """Load all new objects of `event`, chunk by chunk.
+
+    `so_far`: what the run has read of progress under its lease. `done` is told of each chunk, and has to see to it that
+    progress is written; without it, it is written here.
+    """
+    done = done or (lambda chunk: progress.advance(lake, run, [chunk]))
     loaded = Loaded()
     last_objects = (so_far or progress.look(lake)).last_objects[event.name]
     new = bronze.new_objects(lake.s3, lake.settings, event, last_objects)
     for chunk in bronze.chunks(new):
         counts = _load_chunk(lake, event, run, chunk)
+        done(Chunk(event.name, {item.partition: item.key for item in chunk}, counts))
         loaded.objects += len(chunk)
         loaded.counts += sum(counts.values(), Counts())
         tell(f"{event.name}: {loaded}")
@@ -74,8 +81,6 @@ def _load_chunk(lake: Lake, event: EventType, run: str, chunk: list[BronzeObject
     counts = {item.partition: Counts() for item in chunk}
     for row in rows:
         counts[row["_partition"]] += Counts.of(row.verdict, row.n)
-    progress.advance(lake, event, run, {item.partition: item.key for item in chunk}, counts)
-    fault.after(lake.settings, f"progress:{event.name}")
     return counts
 
 
