@@ -84,16 +84,22 @@ def commits(s3: "S3Client", settings: Settings, table: str) -> Iterator[Commit]:
 
 def _log(s3: "S3Client", settings: Settings, folder: str) -> Log | None:
     """Return the log of a folder; None if there is nothing but the marks that S3A leaves of empty folders."""
+    if log := _log_by_files(s3, settings, folder):
+        return log
+    if all(key.endswith("/") for key, _ in list_keys(s3, settings, folder, page=_PAGE)):
+        return None
+    # who has just created the table did so between the two looks
+    return _log_by_files(s3, settings, folder) or Log.MISSING
+
+
+def _log_by_files(s3: "S3Client", settings: Settings, folder: str) -> Log | None:
     is_log = False
     for key, _ in list_keys(s3, settings, f"{folder}_delta_log/", page=_PAGE):
         name = key.removeprefix(f"{folder}_delta_log/")
         if _BEGINNING.fullmatch(name):
             return Log.WHOLE
         is_log = is_log or bool(name)
-    if is_log:
-        return Log.TRUNCATED
-    has_objects = any(not key.endswith("/") for key, _ in list_keys(s3, settings, folder, page=_PAGE))
-    return Log.MISSING if has_objects else None
+    return Log.TRUNCATED if is_log else None
 
 
 def set_aside(s3: "S3Client", settings: Settings, table: str) -> str:

@@ -129,12 +129,12 @@ def existing(lake: Lake, schema: str) -> set[str]:
 
 def create(lake: Lake) -> None:
     """Create what is missing of silver, quarantine and ops, after what S3 has forgotten a part of is set aside."""
-    found = {
-        f"{schema}.{name}": log
-        for schema in ("silver", "quarantine", "ops", "gold_next", "gold")
-        for name, log in logs.found(lake.s3, lake.settings, schema).items()
-    }
-    for table in _of_no_use(lake, found):
+    found = _found(lake)
+    of_no_use = _of_no_use(lake, found)
+    if of_no_use:  # or another run was creating the tables meanwhile, and has filled them: only what stays so is so
+        found = _found(lake)
+        of_no_use = _of_no_use(lake, found)
+    for table in of_no_use:
         del found[table]
         left = logs.set_aside(lake.s3, lake.settings, table)
         told = f"S3 has forgotten a part of the lake: {table} is made anew, and what was left of it is in {left}"
@@ -147,6 +147,14 @@ def create(lake: Lake) -> None:
         ),
         [table for table in _TABLES if table not in found],
     )
+
+
+def _found(lake: Lake) -> dict[str, Log]:
+    return {
+        f"{schema}.{name}": log
+        for schema in ("silver", "quarantine", "ops", "gold_next", "gold")
+        for name, log in logs.found(lake.s3, lake.settings, schema).items()
+    }
 
 
 def _of_no_use(lake: Lake, found: Mapping[str, Log]) -> list[str]:

@@ -380,6 +380,22 @@ MUTATIONS = (
         ("tests/integration/test_lake_batch.py -k dead_process",),
     ),
     Mutation(
+        "batch: a log that another run begins just now is taken for missing",
+        (
+            (
+                "spark/lakehouse/logs.py",
+                "    return _log_by_files(s3, settings, folder) or Log.MISSING\n",
+                "    return Log.MISSING\n",
+            ),
+        ),
+        (f"{_FORGOTTEN} -k between_two_looks",),
+    ),
+    Mutation(
+        "batch: tables that another run creates just now are set aside",
+        (("spark/lakehouse/tables.py", "    if of_no_use:  # or another", "    if False:  # or another"),),
+        (f"{_FORGOTTEN} -k creates_and_fills",),
+    ),
+    Mutation(
         "batch: what is left of a forgotten lake is gone on from",
         (("spark/lakehouse/tables.py", "    for table in _of_no_use(lake, found):\n", "    for table in ():\n"),),
         (f"{_FORGOTTEN} -k set_aside",),

@@ -1,16 +1,23 @@
 """The batch after S3 has forgotten the lake while it was written, as LocalStack does when it is started anew."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
-from lakehouse import batch, inspect, logs, results
+from lakehouse import batch, inspect, logs, results, tables
+from lakehouse.jobs import silver
 from lakehouse.logs import Log
-from pinline import aws
+from pinline import aws, object_store
 from pinline.errors import StateError, UnreachableError
-from pinline.events import EVENTS
+from pinline.events import EVENTS, USER
 from pinline.settings import Settings
 from tests.fixtures.backends import MakeSettings, free_port
 from tests.fixtures.forgetting import data_of, forget, late_commit, left_of
 from tests.fixtures.lake import many_rows, put_all
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 ROWS = 30
 
@@ -74,6 +81,45 @@ def test_a_log_is_whole_if_it_can_be_read_from_its_beginning(
         s3.put_object(Bucket=settings.bucket, Key=f"lake/silver/pin/{key}", Body=b"x")
     assert logs.found(s3, settings, "silver").get("pin") is log
     assert logs.found(s3, settings, "gold") == {}
+
+
+@pytest.mark.contract
+def test_a_log_that_is_begun_between_two_looks_is_whole(
+    make_settings: MakeSettings, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings(aws_endpoint_url_s3=s3_endpoint)
+    s3 = aws.s3_client(settings)
+    s3.create_bucket(Bucket=settings.bucket)
+    s3.put_object(Bucket=settings.bucket, Key="lake/silver/pin/")
+
+    def list_keys(*arguments: Any, **more: Any) -> Iterator[tuple[str, int]]:
+        yield from object_store.list_keys(*arguments, **more)
+        s3.put_object(Bucket=settings.bucket, Key=f"lake/silver/pin/_delta_log/{0:020}.json", Body=b"x")
+
+    monkeypatch.setattr(logs, "list_keys", list_keys)
+    assert logs.found(s3, settings, "silver") == {"pin": Log.WHOLE}
+
+
+@pytest.mark.integration
+def test_tables_that_another_run_creates_and_fills_meanwhile_stay(
+    lake_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_all(lake_settings, many_rows(3))
+    lake = tables.open_lake(lake_settings)
+    silver.load(lake, USER, "other")
+    real, looks = logs.found, []
+
+    def found(s3: "S3Client", settings: Settings, schema: str) -> dict[str, Log]:
+        """At the first look, silver.geo isn't there yet."""
+        looks.append(schema)
+        first = looks.count(schema) == 1
+        return {name: log for name, log in real(s3, settings, schema).items() if not (first and name == "geo")}
+
+    monkeypatch.setattr(logs, "found", found)
+    tables.create(lake)
+    assert looks.count("silver") == 2
+    assert not list(object_store.list_keys(lake.s3, lake_settings, logs.SET_ASIDE))
+    assert not lake.read("silver.user").isEmpty()
 
 
 @pytest.mark.contract
